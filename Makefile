@@ -1,0 +1,70 @@
+# Two commands: `make book` and `make test`. `make help` lists the rest.
+PYTHON  ?= python3
+VENV    ?= .venv
+BIN     := $(VENV)/bin
+SITE    := _build/html
+NB      ?=
+URL     ?=
+PORT    ?= 8000
+WORKERS ?= 2
+
+.DEFAULT_GOAL := help
+.PHONY: help book serve test lab execute sweep bench gpu set-repo constraints clean
+
+help:           ## list the commands
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
+
+# One stamp a set of packages, so that `make book` never installs torch.
+$(VENV)/.book: pyproject.toml constraints.txt
+	@echo "Setting up what the book needs in $(VENV) (first time: one to two minutes) ..."
+	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"the book needs Python 3.11 or later; this is {v.major}.{v.minor} (PYTHON=... names another)")'
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book]"
+	@touch $@
+
+$(VENV)/.test: pyproject.toml constraints.txt
+	@echo "Setting up everything, torch included, in $(VENV) (first time: a few minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@ $(VENV)/.book
+
+$(VENV)/.lab: pyproject.toml constraints.txt
+	@echo "Setting up the labs, torch included, in $(VENV) (first time: a few minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lab]"
+	@touch $@
+
+book: $(VENV)/.book  ## build the site and say where to open it
+	@$(BIN)/python book/_tools/build.py
+
+serve: book     ## build and serve the site at http://localhost:$(PORT)
+	@$(BIN)/python -m http.server $(PORT) --directory $(SITE) --bind 127.0.0.1
+
+test: $(VENV)/.test  ## run all tests: package, notebooks, book, browser
+	@$(BIN)/python book/_tools/chromium.py --install
+	@$(BIN)/python book/_tools/build.py
+	$(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --dist loadfile --cov=labutils --cov-report=term
+
+lab: $(VENV)/.lab  ## open the notebooks in JupyterLab
+	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+execute: $(VENV)/.test  ## re-run notebooks and store their outputs (NB="notebooks/a.ipynb ...")
+	@$(BIN)/python book/_tools/execute.py $(NB)
+
+sweep: $(VENV)/.test  ## recreate the committed sweep of the policy labs (about a quarter of an hour)
+	@$(BIN)/python -m labutils.policy.sweep
+
+bench: $(VENV)/.lab  ## measure speed and memory (never part of the tests)
+	@for f in bench/*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
+
+gpu: $(VENV)/.test  ## run the labs at GPU size; outputs go to _build/gpu
+	@LABUTILS_SCALE=gpu $(BIN)/python book/_tools/execute.py --into _build/gpu $(NB)
+
+set-repo:       ## write the repository's address everywhere (URL=https://github.com/OWNER/NAME)
+	@$(PYTHON) book/_tools/set_repo.py "$(URL)"
+
+constraints: $(VENV)/.test  ## rewrite constraints.txt and environment.yml from what is installed
+	@$(BIN)/python book/_tools/constraints.py
+
+clean:          ## remove the built site
+	rm -rf _build

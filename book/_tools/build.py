@@ -1,0 +1,96 @@
+"""Build the site with warnings as errors, and refuse a site with a missing or empty page.
+
+    python book/_tools/build.py
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from html.parser import HTMLParser
+from pathlib import Path
+
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+SITE = ROOT / "_build" / "html"
+FEWEST_CHARACTERS = 200
+
+
+def pages(toc=ROOT / "_toc.yml"):
+    """The pages of the table of contents, in order, without suffix."""
+    found = []
+
+    def walk(node):
+        if isinstance(node, dict):
+            found.extend(node[key] for key in ("root", "file") if key in node)
+            for key in ("parts", "chapters", "sections"):
+                walk(node.get(key, []))
+        elif isinstance(node, list):
+            for child in node:
+                walk(child)
+
+    walk(yaml.safe_load(Path(toc).read_text(encoding="utf8")))
+    return found
+
+
+class _Article(HTMLParser):
+    """The text inside <article>, scripts left out."""
+
+    def __init__(self):
+        super().__init__()
+        self.depth, self.muted, self.text = 0, 0, []
+
+    def handle_starttag(self, tag, attributes):
+        self.depth += tag == "article"
+        self.muted += tag in ("script", "style")
+
+    def handle_endtag(self, tag):
+        self.depth -= tag == "article"
+        self.muted -= tag in ("script", "style")
+
+    def handle_data(self, data):
+        if self.depth and not self.muted:
+            self.text.append(data)
+
+
+def article(html):
+    """The words that a reader sees in the body of a page."""
+    parser = _Article()
+    parser.feed(html)
+    return re.sub(r"\s+", " ", "".join(parser.text)).strip()
+
+
+def faults(site, names):
+    """One line for each page that is missing or empty."""
+    lines = []
+    for name in names:
+        path = Path(site) / f"{name}.html"
+        if not path.is_file():
+            lines.append(f"missing page: {name}.html")
+        elif len(article(path.read_text(encoding="utf8"))) < FEWEST_CHARACTERS:
+            lines.append(f"empty page: {name}.html")
+    return lines
+
+
+def main():
+    start = time.perf_counter()
+    shutil.rmtree(SITE, ignore_errors=True)
+    environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
+    command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "--all", "-W", "--keep-going",
+               "--path-output", "."]
+    done = subprocess.run(command, cwd=ROOT, env=environment)
+    if done.returncode:
+        sys.exit("the book has warnings, and warnings are errors here: see above")
+    names = pages()
+    if lines := faults(SITE, names):
+        sys.exit("\n".join(lines))
+    first = SITE / f"{names[0]}.html"
+    print(f"{len(names)} pages in {time.perf_counter() - start:.0f} s. Open {SITE / 'index.html'} in a browser "
+          f"(first page: {first.relative_to(ROOT)}); it needs no network.")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,233 @@
+"""One explorable, two renderings: live with a kernel, and moving without one on the built page.
+
+Used by every lab; explained in "How to use this book". No units live here.
+"""
+
+import itertools
+import json
+import math
+import os
+import re
+from dataclasses import dataclass
+from importlib.util import find_spec
+
+from labutils.figures import checked_alt
+
+MIME = "application/vnd.entropylab.explorable+json"
+LIMIT = 400_000
+"""The most characters that a precomputed explorable may add to a page."""
+
+
+@dataclass(frozen=True)
+class Slider:
+    """The values that one parameter takes: made by `slider`."""
+
+    values: tuple
+    value: float
+    label: str
+    log: bool = False
+
+
+def slider(lo, hi, n=21, value=None, label=None, log=False):
+    """A slider from lo to hi with n positions, evenly spaced (geometrically with log=True).
+
+    Whole-number ends whose positions are all whole give whole numbers to the function.
+
+    value  the position at the start (the nearest grid point is taken); the middle if not given
+    label  what the reader sees beside it; the parameter's name if not given
+
+    Errors: ValueError when lo >= hi, n < 2, value is outside, or lo <= 0 with log=True.
+    """
+    if not lo < hi:
+        raise ValueError(f"lo must be less than hi; got lo={lo!r}, hi={hi!r}")
+    if not isinstance(n, int) or n < 2:
+        raise ValueError(f"n must be a whole number >= 2; got {n!r}")
+    if log and not lo > 0:
+        raise ValueError(f"lo must be > 0 with log=True; got {lo!r}")
+    if value is not None and not lo <= value <= hi:
+        raise ValueError(f"value must lie between {lo!r} and {hi!r}; got {value!r}")
+    fractions = [i / (n - 1) for i in range(n)]
+    raw = [lo * (hi / lo) ** t if log else lo + (hi - lo) * t for t in fractions]
+    values = tuple(float(f"{v:.6g}") for v in raw)
+    if all(isinstance(end, int) for end in (lo, hi)) and all(v.is_integer() for v in values):
+        values = tuple(int(v) for v in values)
+    start = values[n // 2] if value is None else min(values, key=lambda v: abs(v - value))
+    return Slider(values, start, label or "", log)
+
+
+def explore(f, sliders=None, *, name, alt, caption=""):
+    """Show a picture whose parameters the reader moves.
+
+    f        a function of the parameters that returns an Altair chart, or a finished chart
+             that has parameters of its own (then sliders is not given)
+    sliders  {parameter: slider(...)} for a function
+    name     how a page refers to it, such as "step-size"
+    alt      what the picture shows, in a sentence
+    caption  what to try, shown under the picture
+
+    With a kernel the controls are ipywidgets and f is called at each move. Where outputs are
+    recorded (LABUTILS_EXPLORE=static) f is called on the whole grid and the picture moves by
+    itself in a page. For that, all charts must be equal but for their data: fix every scale.
+
+    Errors: ValueError when names are off, charts differ in more than data, or the grid is too large.
+    """
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name or ""):
+        raise ValueError(f"name must be lower-case words joined by '-'; got {name!r}")
+    alt = checked_alt(alt)
+    if callable(f) and not hasattr(f, "to_dict"):
+        if not sliders or not all(isinstance(s, Slider) for s in sliders.values()):
+            raise ValueError(f"sliders must be {{parameter: slider(...)}} for a function; got {sliders!r}")
+        if _live():
+            return _with_kernel(f, sliders, caption)
+        spec = precomputed(f, sliders)
+        positions = {f"at_{p}": list(s.values) for p, s in sliders.items()}
+    else:
+        if sliders is not None:
+            raise ValueError("sliders belong to a function; a finished chart brings its own parameters")
+        spec, positions = f.to_dict(), {}
+    spec = _plain_names(spec)
+    _display(spec, {"name": name, "alt": alt, "caption": " ".join(caption.split()), "positions": positions})
+
+
+def precomputed(f, sliders):
+    """The Vega-Lite spec of f over the whole grid, with sliders that filter the merged data."""
+    names = list(sliders)
+    points = list(itertools.product(*(range(len(sliders[p].values)) for p in names)))
+    template, tables = None, {}
+    for point in points:
+        values = {p: sliders[p].values[i] for p, i in zip(names, point)}
+        skeleton, data = _split(f(**values).to_dict())
+        if template is None:
+            template = skeleton
+        elif skeleton != template:
+            where = ", ".join(f"{p}={v:g}" for p, v in values.items())
+            raise ValueError(f"f must return charts that differ only in their data; at {where} the {_difference(template, skeleton)} differs")
+        for key, rows in data.items():
+            tables.setdefault(key, []).extend({**row, **{f"at_{p}": i for p, i in zip(names, point)}} for row in rows)
+    tables = {key: _constant_once(rows, names) for key, rows in tables.items()}
+    spec = json.loads(json.dumps(template))
+    spec["datasets"] = tables
+    _filter(spec, {key: names for key in tables if any(f"at_{p}" in tables[key][0] for p in names)})
+    spec["params"] = [*spec.get("params", []), *(_bound(p, sliders[p]) for p in names)]
+    size = len(json.dumps(spec))
+    if size > LIMIT:
+        raise ValueError(f"the grid must stay below {LIMIT} characters; got {size} at {len(points)} points: take fewer points or rows")
+    return spec
+
+
+def _bound(name, slider):
+    """The parameter counts grid points, so that comparing is exact; the page shows the value."""
+    return {
+        "name": f"at_{name}", "value": slider.values.index(slider.value),
+        "bind": {"input": "range", "min": 0, "max": len(slider.values) - 1, "step": 1,
+                 "name": slider.label or name},
+    }
+
+
+def _split(spec):
+    """A spec with its data taken out: (skeleton with data-0, data-1, ..., {key: rows})."""
+    datasets, found, names = spec.pop("datasets", {}), {}, {}
+
+    def walk(node):
+        if isinstance(node, dict):
+            data = node.get("data")
+            if isinstance(data, dict):
+                rows = data.get("values", datasets.get(data.get("name")))
+                if rows is None:
+                    raise ValueError("f must return charts with their data inside; got data by reference")
+                source = data.get("name") or json.dumps(rows)
+                key = names.setdefault(source, f"data-{len(names)}")
+                node["data"], found[key] = {"name": key}, rows
+            for key in sorted(k for k in node if k != "data"):
+                walk(node[key])
+        elif isinstance(node, list):
+            for child in node:
+                walk(child)
+
+    walk(spec)
+    return _plain_names(spec), found
+
+
+def _plain_names(spec):
+    """Replace the running numbers that Altair gives to views and parameters."""
+    text = json.dumps(spec)
+    for number, old in enumerate(dict.fromkeys(re.findall(r'"((?:view|param|concat|layer)_\d+)"', text))):
+        text = text.replace(f'"{old}"', f'"{old.split("_")[0]}_{number}"')
+    return json.loads(text)
+
+
+def _constant_once(rows, names):
+    """A table that no parameter changes is kept once, without tags."""
+    tags = [f"at_{p}" for p in names]
+    first = [r for r in rows if all(r[t] == 0 for t in tags)]
+    bare = [{k: v for k, v in r.items() if k not in tags} for r in rows]
+    plain_first = bare[: len(first)]
+    if bare == plain_first * (len(rows) // max(len(first), 1)):
+        return plain_first
+    return rows
+
+
+def _filter(node, tagged):
+    """Put a filter on the parameters at every place that draws from a tagged table."""
+    if isinstance(node, dict):
+        data = node.get("data")
+        if isinstance(data, dict) and data.get("name") in tagged:
+            test = " && ".join(f"datum.at_{p} == at_{p}" for p in tagged[data["name"]])
+            node["transform"] = [{"filter": test}, *node.get("transform", [])]
+        for key, child in node.items():
+            if key != "datasets":
+                _filter(child, tagged)
+    elif isinstance(node, list):
+        for child in node:
+            _filter(child, tagged)
+
+
+def _difference(a, b, path="chart"):
+    """Where two specs differ, in words."""
+    if isinstance(a, dict) and isinstance(b, dict) and a.keys() == b.keys():
+        for key in a:
+            if a[key] != b[key]:
+                return _difference(a[key], b[key], f"{path}.{key}")
+    if isinstance(a, list) and isinstance(b, list) and len(a) == len(b):
+        for i, (x, y) in enumerate(zip(a, b)):
+            if x != y:
+                return _difference(x, y, f"{path}[{i}]")
+    return path
+
+
+def _display(spec, record):
+    """`positions` in the record are the values that a page writes beside sliders that count."""
+    from IPython.display import display
+
+    version = int(re.search(r"/v(\d+)", spec["$schema"]).group(1))
+    vega = f"application/vnd.vegalite.v{version}+json"
+    display({vega: spec, "text/plain": record["alt"], MIME: record}, raw=True)
+
+
+def _live():
+    mode = os.environ.get("LABUTILS_EXPLORE", "live" if find_spec("ipywidgets") else "static")
+    if mode not in ("live", "static"):
+        raise ValueError(f"LABUTILS_EXPLORE must be live or static; got {mode!r}")
+    return mode == "live"
+
+
+def _with_kernel(f, sliders, caption):
+    import ipywidgets
+
+    controls = {p: _control(ipywidgets, p, s) for p, s in sliders.items()}
+    output = ipywidgets.interactive_output(f, controls)
+    note = [ipywidgets.HTML(caption)] if caption else []
+    return ipywidgets.VBox([*controls.values(), output, *note])
+
+
+def _control(widgets, name, slider):
+    common = {"description": slider.label or name, "style": {"description_width": "initial"},
+              "layout": {"width": "30em"}}
+    lo, hi = slider.values[0], slider.values[-1]
+    if all(isinstance(v, int) for v in slider.values) and not slider.log:
+        return widgets.IntSlider(value=slider.value, min=lo, max=hi, **common)
+    if slider.log:
+        return widgets.FloatLogSlider(value=slider.value, min=math.log10(lo), max=math.log10(hi),
+                                      step=(math.log10(hi) - math.log10(lo)) / 200, readout_format=".3g", **common)
+    return widgets.FloatSlider(value=slider.value, min=lo, max=hi, step=(hi - lo) / 200,
+                               readout_format=".3g", **common)

@@ -1,0 +1,134 @@
+"""Badges, claims, quoted numbers and pictures, built for real in a tiny book."""
+
+import json
+
+import pytest
+from labutils.checks import MIME as CHECK, Record
+
+TOC = "# Index\n\n```{toctree}\npage\nnotebooks/lab\n```\n"
+
+
+def record(label, quote=None, caught=("sign flipped",)):
+    made = Record(label, "equal", "to 1e-12", list(caught), "wide", quote)
+    return {key: value for key, value in made._repr_mimebundle_().items()}
+
+
+def book_with(tiny_book, page, bundles):
+    tiny_book.page("index", TOC)
+    tiny_book.page("page", "# Page\n\n" + page)
+    tiny_book.notebook("notebooks/lab", bundles)
+    return tiny_book.build()
+
+
+EQUATION = "$$ a = b $$ (eq-a)\n"
+
+
+def test_checked_equation_gets_a_badge_that_leads_to_its_check(tiny_book):
+    assert book_with(tiny_book, EQUATION, [record("eq-a")]) == ""
+    page, lab = tiny_book.html("page"), tiny_book.html("notebooks/lab")
+    assert 'class="check-badge" href="notebooks/lab.html#check-eq-a"' in page
+    assert "caught: sign flipped" in page
+    assert 'id="check-eq-a"' in lab
+    assert 'href="../page.html#equation-eq-a"' in lab
+
+
+def test_unchecked_equation_is_reported(tiny_book):
+    assert "'eq-a' has no check" in book_with(tiny_book, EQUATION, [])
+
+
+def test_definition_needs_no_check(tiny_book):
+    assert book_with(tiny_book, EQUATION.replace("eq-a", "def-a"), []) == ""
+
+
+def test_other_equation_labels_are_reported(tiny_book):
+    assert "must start with 'eq-'" in book_with(tiny_book, EQUATION.replace("eq-a", "foo"), [])
+
+
+def test_check_of_nothing_is_reported(tiny_book):
+    assert "'eq-b' belongs to no equation" in book_with(tiny_book, EQUATION, [record("eq-a"), record("eq-b")])
+
+
+def test_second_check_of_a_label_has_its_own_anchor(tiny_book):
+    assert book_with(tiny_book, EQUATION, [record("eq-a"), record("eq-a")]) == ""
+    assert 'id="check-eq-a-2"' in tiny_book.html("notebooks/lab")
+    assert "checked, 2 ways" in tiny_book.html("page")
+
+
+def test_number_is_quoted_from_its_check(tiny_book):
+    assert book_with(tiny_book, "It is {num}`num-share` nats.\n", [record("num-share", quote="0.42")]) == ""
+    assert '>0.42</a>' in tiny_book.html("page")
+
+
+def test_number_without_check_is_reported(tiny_book):
+    assert "no check quotes the number 'num-share'" in book_with(tiny_book, "{num}`num-share`\n", [record("num-share")])
+
+
+def test_claim_box(tiny_book):
+    page = "```{claim} claim-small\nIt is small.\n```\n"
+    assert book_with(tiny_book, page, [record("claim-small")]) == ""
+    assert 'id="claim-small"' in tiny_book.html("page")
+    assert 'href="notebooks/lab.html#check-claim-small"' in tiny_book.html("page")
+
+
+def test_claim_without_check_is_reported(tiny_book):
+    assert "claim 'claim-small' has no check" in book_with(tiny_book, "```{claim} claim-small\nIt is.\n```\n", [])
+
+
+def test_claim_label_is_held_to_its_form(tiny_book):
+    assert "must start with 'claim-'" in book_with(tiny_book, "```{claim} small\nIt is.\n```\n", [])
+
+
+def test_results_table_lists_every_check(tiny_book):
+    page = EQUATION + "\n```{results}\n```\n\n{lab-count}`checks` checks, {lab-count}`variants` variants\n"
+    assert book_with(tiny_book, page, [record("eq-a", caught=("x < y", "z"))]) == ""
+    html = tiny_book.html("page")
+    assert '<table class="results">' in html and "x &lt; y, z" in html and "1 checks, 2 variants" in html
+
+
+@pytest.fixture
+def spec():
+    return {"$schema": "https://vega.github.io/schema/vega-lite/v6.4.1.json", "mark": "bar",
+            "title": {"text": "</script>", "color": "#737a84"}}
+
+
+def explorable(spec, name="step"):
+    record = {"name": name, "alt": "A bar that grows with the step", "caption": "Move it.", "positions": {"at_a": [1, 2]}}
+    return {"application/vnd.vegalite.v6+json": spec, "text/plain": "alt",
+            "application/vnd.entropylab.explorable+json": record}
+
+
+def test_explorable_stands_in_the_lab_and_in_the_page(tiny_book, spec):
+    assert book_with(tiny_book, "```{explorable} lab#step\n```\n", [explorable(spec)]) == ""
+    for name in ("page", "notebooks/lab"):
+        html = tiny_book.html(name)
+        assert '<figure class="explorable" id="explore-step">' in html
+        blob = html.split('class="explorable-spec">')[1].split("</script>")[0]
+        assert json.loads(blob)["title"] == {"text": "</script>", "color": "currentColor"}
+
+
+@pytest.mark.parametrize("target, message", [("lab#other", "has no explorable 'other'"), ("gone#step", "no notebook")])
+def test_missing_explorable_is_reported(tiny_book, spec, target, message):
+    assert message in book_with(tiny_book, f"```{{explorable}} {target}\n```\n", [explorable(spec)])
+
+
+def test_picture_is_inline_in_the_colour_of_the_page(tiny_book):
+    svg = ('<?xml version="1.0"?><svg width="9pt"><metadata><a href="http://x"/></metadata>'
+           '<defs><path id="m1"/></defs><use xlink:href="#m1" clip-path="url(#m1)" style="fill: #737a84"/></svg>')
+    picture = {"image/svg+xml": svg, "text/plain": "alt",
+               "application/vnd.entropylab.picture+json": {"alt": 'A "line" that rises'}}
+    assert book_with(tiny_book, "Text.\n", [picture, picture]) == ""
+    html = tiny_book.html("notebooks/lab")
+    assert 'aria-label="A &quot;line&quot; that rises"' in html
+    assert "metadata" not in html and "fill: currentColor" in html
+    assert 'id="picture-0-m1"' in html and 'xlink:href="#picture-1-m1"' in html and "url(#picture-1-m1)" in html
+
+
+def test_launch_links(tiny_book):
+    tiny_book.page("index", TOC)
+    tiny_book.page("page", "# Page\n\n```{launch} lab\n```\n")
+    tiny_book.notebook("notebooks/lab", [], title="Why it falls")
+    assert tiny_book.build(html_theme="sphinx_book_theme",
+                           html_theme_options={"repository_url": "https://github.com/a.b/c"}) == ""
+    html = tiny_book.html("page")
+    assert "https://colab.research.google.com/github/a.b/c/blob/main/notebooks/lab.ipynb" in html
+    assert "Why it falls" in html
