@@ -192,10 +192,9 @@ def _passed(label, kind, rule, misses, unit, quoted):
     margin = "narrow" if ratio < 10 else "clear" if ratio < 1000 else "wide"
     record = Record(label, kind, rule, sorted(misses), margin, quoted)
     ledger.append(record)
-    if "ipykernel" in sys.modules:
-        from IPython.display import display
-
-        display(record)
+    ipython = sys.modules.get("IPython")
+    if ipython is not None and ipython.get_ipython() is not None:
+        ipython.display.display(record)
     else:
         print(record.line())
 

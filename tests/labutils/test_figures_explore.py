@@ -1,0 +1,183 @@
+"""Pictures have words and are the same at every run; explorables move without a kernel."""
+
+import json
+
+import altair as alt
+import matplotlib.pyplot as plt
+import pytest
+
+from labutils import explore as module
+from labutils import figures
+from labutils.explore import explore, precomputed, slider
+
+PAGES = {"light": "#fdfcfa", "dark": "#15181d"}
+
+
+@pytest.fixture(autouse=True)
+def theme():
+    figures.use_theme()
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def shown(monkeypatch):
+    bundles = []
+    monkeypatch.setattr("IPython.display.display", lambda data, raw=False: bundles.append(data))
+    return bundles
+
+
+def luminance(colour):
+    parts = [int(colour[i:i + 2], 16) / 255 for i in (1, 3, 5)]
+    linear = [c / 12.92 if c <= 0.04045 else ((c + 0.055) / 1.055) ** 2.4 for c in parts]
+    return sum(w * c for w, c in zip((0.2126, 0.7152, 0.0722), linear))
+
+
+@pytest.mark.parametrize("page", PAGES)
+@pytest.mark.parametrize("colour", [*figures.COLOURS, figures.INK])
+def test_colours_stand_out_on_both_pages(page, colour):
+    low, high = sorted((luminance(colour), luminance(PAGES[page])))
+    assert (high + 0.05) / (low + 0.05) >= 3
+
+
+def test_book_knows_the_ink():
+    import importlib.util
+    import pathlib
+
+    path = pathlib.Path(__file__).parents[2] / "book" / "_ext" / "records.py"
+    spec = importlib.util.spec_from_file_location("records", path)
+    records = importlib.util.module_from_spec(spec)
+    import sys
+
+    sys.modules["records"] = records
+    spec.loader.exec_module(records)
+    assert records.INK == figures.INK
+
+
+def draw():
+    figure, axes = plt.subplots()
+    axes.plot([0, 1, 2], [0, 1, 4], "o-", label="square")
+    axes.legend()
+    return figure
+
+
+def test_svg_is_the_same_to_the_byte():
+    first, second = figures.svg(draw()), figures.svg(draw())
+    assert first == second and "<dc:date>" not in first
+
+
+def test_show_matplotlib_and_altair(shown):
+    figures.show(draw(), alt="A curve that rises ever faster")
+    chart = alt.Chart(alt.Data(values=[{"x": 1}])).mark_bar().encode(x="x:Q")
+    figures.show(chart, alt="A single bar of length one")
+    svg, vega = shown
+    assert "<svg" in svg["image/svg+xml"] and svg[figures.MIME]["alt"].startswith("A curve")
+    assert any(mime.startswith("application/vnd.vegalite") for mime in vega)
+
+
+@pytest.mark.parametrize("words", [None, "", "too short", 7])
+def test_alt_text_is_required(words):
+    with pytest.raises(ValueError, match="alt must say what the picture shows"):
+        figures.show(draw(), alt=words)
+
+
+def test_show_refuses_what_is_no_picture():
+    with pytest.raises(TypeError, match="figure must be a matplotlib figure or an Altair chart; got list"):
+        figures.show([1], alt="A list is no picture at all")
+
+
+def test_slider_positions():
+    assert slider(0.0, 1.0, 5).values == (0, 0.25, 0.5, 0.75, 1) and slider(0.0, 1.0, 5).value == 0.5
+    assert slider(1, 5, 5, value=2).values == (1, 2, 3, 4, 5)
+    assert all(isinstance(v, int) for v in slider(1, 5, 5).values)
+    assert slider(0.01, 1, 3, log=True).values == (0.01, 0.1, 1.0)
+    assert slider(0.0, 1.0, 5, value=0.3).value == 0.25
+
+
+@pytest.mark.parametrize("arguments, message", [
+    ({"lo": 1, "hi": 1}, "lo must be less than hi"),
+    ({"lo": 0, "hi": 1, "n": 1}, "n must be a whole number >= 2"),
+    ({"lo": 0, "hi": 1, "log": True}, "lo must be > 0 with log=True"),
+    ({"lo": 0, "hi": 1, "value": 2}, "value must lie between"),
+])
+def test_bad_sliders(arguments, message):
+    with pytest.raises(ValueError, match=message):
+        slider(**arguments)
+
+
+def lines(a, k):
+    rows = [{"x": i, "y": a * i + k} for i in range(3)]
+    moving = alt.Chart(alt.Data(values=rows)).mark_line().encode(
+        x="x:Q", y=alt.Y("y:Q", scale=alt.Scale(domain=[0, 9])))
+    fixed = alt.Chart(alt.Data(values=[{"x": 1, "y": 2}])).mark_point().encode(x="x:Q", y="y:Q")
+    return moving + fixed
+
+
+def test_precomputed_grid_is_filtered_by_its_sliders():
+    spec = precomputed(lines, {"a": slider(0.0, 1.0, 3), "k": slider(1, 2, 2)})
+    moving, fixed = spec["layer"]
+    rows = spec["datasets"][moving["data"]["name"]]
+    assert len(rows) == 3 * 3 * 2 and rows[-1] == {"x": 2, "y": 4.0, "at_a": 2, "at_k": 1}
+    assert moving["transform"] == [{"filter": "datum.at_a == at_a && datum.at_k == at_k"}]
+    assert "transform" not in fixed and len(spec["datasets"][fixed["data"]["name"]]) == 1
+    assert [p["name"] for p in spec["params"]] == ["at_a", "at_k"]
+    assert spec["params"][0]["bind"]["max"] == 2 and spec["params"][0]["value"] == 1
+
+
+def test_precomputed_is_the_same_at_every_run():
+    sliders = {"a": slider(0.0, 1.0, 3), "k": slider(1, 2, 2)}
+    assert json.dumps(precomputed(lines, sliders)) == json.dumps(precomputed(lines, sliders))
+
+
+def test_charts_may_differ_in_data_only():
+    def f(a):
+        return lines(a, 0).properties(title=f"a = {a}")
+
+    with pytest.raises(ValueError, match="differ only in their data; at a=0.5 the chart.title differs"):
+        precomputed(f, {"a": slider(0.0, 1.0, 3)})
+
+
+def test_grid_that_is_too_large_is_refused(monkeypatch):
+    monkeypatch.setattr(module, "LIMIT", 500)
+    with pytest.raises(ValueError, match="the grid must stay below 500 characters"):
+        precomputed(lines, {"a": slider(0.0, 1.0, 3), "k": slider(1, 2, 2)})
+
+
+def test_explore_records_what_the_page_needs(shown, monkeypatch):
+    monkeypatch.setenv("LABUTILS_EXPLORE", "static")
+    explore(lines, {"a": slider(0.0, 1.0, 3, label="slope"), "k": slider(1, 2, 2)}, name="lines",
+            alt="A line whose slope follows the slider", caption="Pull it.")
+    record = shown[0][module.MIME]
+    assert record["name"] == "lines" and record["positions"] == {"at_a": [0.0, 0.5, 1.0], "at_k": [1, 2]}
+
+
+def test_explore_takes_a_finished_chart(shown):
+    slope = alt.param("slope", value=1, bind=alt.binding_range(min=0, max=2, step=0.1))
+    chart = alt.Chart(alt.sequence(0, 5, as_="x")).transform_calculate(y="datum.x * slope").mark_line().encode(
+        x="x:Q", y="y:Q").add_params(slope)
+    explore(chart, name="one-line", alt="A line through the origin with a slope")
+    assert shown[0][module.MIME]["positions"] == {}
+    with pytest.raises(ValueError, match="sliders belong to a function"):
+        explore(chart, {"a": slider(0, 1)}, name="one-line", alt="A line through the origin with a slope")
+
+
+def test_explore_is_live_with_a_kernel(monkeypatch):
+    monkeypatch.setenv("LABUTILS_EXPLORE", "live")
+    sliders = {"a": slider(0.1, 1, 3, log=True), "k": slider(1, 5, 5), "c": slider(0.0, 1.0)}
+    box = explore(lambda a, k, c: lines(a, k), sliders, name="lines", alt="A line that follows its sliders", caption="Pull")
+    kinds = [type(child).__name__ for child in box.children]
+    assert kinds == ["FloatLogSlider", "IntSlider", "FloatSlider", "Output", "HTML"]
+
+
+@pytest.mark.parametrize("name", ["", None, "Step Size", "a_b"])
+def test_bad_names(name):
+    with pytest.raises(ValueError, match="name must be lower-case words"):
+        explore(lines, {"a": slider(0, 1)}, name=name, alt="A line that follows its sliders")
+
+
+def test_bad_mode_and_missing_sliders(monkeypatch):
+    with pytest.raises(ValueError, match="sliders must be"):
+        explore(lines, name="lines", alt="A line that follows its sliders")
+    monkeypatch.setenv("LABUTILS_EXPLORE", "maybe")
+    with pytest.raises(ValueError, match="LABUTILS_EXPLORE must be live or static; got 'maybe'"):
+        explore(lines, {"a": slider(0, 1)}, name="lines", alt="A line that follows its sliders")
