@@ -1,0 +1,73 @@
+"""The set-up cell of a lab, run twice in a row in an environment that has nothing of the book."""
+
+import importlib.util
+import json
+import re
+import shutil
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+LAB = "notebooks/policy/why-entropy-falls.ipynb"
+HOST = ["ipython", "numpy==2.2.6", "pip"]
+RUN = """
+import json, subprocess, sys
+from IPython.core.interactiveshell import InteractiveShell
+result = InteractiveShell.instance().run_cell(open(sys.argv[1]).read())
+result.raise_error()
+import labutils
+from labutils import info, policy, checks
+print("ready", labutils.__version__)
+"""
+
+
+@pytest.fixture(scope="module")
+def clean(tmp_path_factory):
+    """A fresh environment with IPython and an older NumPy, as a host would have."""
+    folder = tmp_path_factory.mktemp("clean")
+    venv.create(folder / "env", with_pip=True)
+    python = folder / "env" / "bin" / "python"
+    subprocess.run([python, "-m", "pip", "install", "-q", *HOST], check=True)
+    return folder, python
+
+
+def packages(python):
+    done = subprocess.run([python, "-m", "pip", "list", "--format=json"], capture_output=True, text=True, check=True)
+    return {p["name"].lower(): p["version"] for p in json.loads(done.stdout)}
+
+
+def local_cell(folder):
+    """The set-up cell of a copy of the lab whose source is this checkout."""
+    spec = importlib.util.spec_from_file_location("set_repo", ROOT / "book" / "_tools" / "set_repo.py")
+    set_repo = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(set_repo)
+    copy = folder / "copy"
+    (copy / LAB).parent.mkdir(parents=True)
+    shutil.copy(ROOT / LAB, copy / LAB)
+    shutil.copy(ROOT / "_config.yml", copy)
+    assert set_repo.set_repo(copy, f"file://{ROOT}") == [copy / LAB]
+    cell = "".join(json.loads((copy / LAB).read_text())["cells"][1]["source"])
+    assert f"git+file://{ROOT}" in cell
+    path = folder / "cell.py"
+    path.write_text(cell)
+    return path
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="the set-up cell installs from a git repository")
+def test_set_up_twice_in_a_row(clean):
+    folder, python = clean
+    cell = local_cell(folder)
+    before = packages(python)
+    runs = [subprocess.run([python, "-c", RUN, cell], cwd=folder, capture_output=True, text=True) for _ in range(2)]
+    for done in runs:
+        assert done.returncode == 0, done.stdout + done.stderr
+        assert re.search(r"ready \d", done.stdout)
+    after = packages(python)
+    assert after["entropy-lab"]
+    assert {name: after[name] for name in before} == before, "a package of the host was changed"
+    assert not {"torch", "jupyterlab", "scipy", "sympy"} & after.keys(), "more was installed than the lab uses"
+    assert "pip" not in runs[1].stdout + runs[1].stderr, "the second run must not install anything"
