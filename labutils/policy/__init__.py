@@ -1,0 +1,65 @@
+"""Policies, their entropy, and what an update does to it.
+
+Chapter "Why entropy falls" (policy/why-entropy-falls). Entropies in nats.
+The exact part below needs NumPy alone; the modules of the real runs are imported when touched.
+"""
+
+from importlib import import_module
+
+from labutils.policy.law import Law, bandit_entropy, bandit_slope, fit_law
+from labutils.policy.selection import (
+    batch_covariance,
+    clip_cov_mask,
+    kl_cov_mask,
+    steer_score,
+    steer_weight,
+)
+from labutils.policy.softmax import (
+    covariance,
+    discriminator,
+    entropy,
+    entropy_change,
+    log_softmax,
+    natural_gradient,
+    policy_gradient,
+    renyi_entropy,
+    renyi_entropy_change,
+    sampled_token_change,
+    score_norm,
+    softmax,
+    token_covariance,
+)
+from labutils.policy.tree import (
+    entropy_to_go,
+    random_tree,
+    sequence_delta,
+    sequence_entropy,
+    sequence_log_prob,
+    tree_entropy_change,
+    tree_policy_gradient,
+    visitation,
+)
+
+_modules = ("countdown", "grpo", "streaming", "transformer")
+_from_modules = {"entropy_and_covariance": "streaming"}
+__all__ = [
+    "Law", "bandit_entropy", "bandit_slope", "batch_covariance", "clip_cov_mask", "covariance",
+    "discriminator", "entropy", "entropy_change", "entropy_to_go", "fit_law", "kl_cov_mask",
+    "log_softmax", "natural_gradient", "policy_gradient", "random_tree", "renyi_entropy",
+    "renyi_entropy_change", "sampled_token_change", "score_norm", "sequence_delta",
+    "sequence_entropy", "sequence_log_prob", "softmax", "steer_score", "steer_weight",
+    "token_covariance", "tree_entropy_change", "tree_policy_gradient", "visitation",
+    *_from_modules, *_modules,
+]  # fmt: skip
+
+
+def __getattr__(name):
+    if name in _modules:
+        return import_module(f"labutils.policy.{name}")
+    if name in _from_modules:
+        return getattr(import_module(f"labutils.policy.{_from_modules[name]}"), name)
+    raise AttributeError(f"module 'labutils.policy' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(__all__)
