@@ -1,0 +1,293 @@
+"""The site asks nothing of the outside: everything a page loads lies beside it, so it works from disk.
+
+Adds the book's style and scripts to the pages that need them, then, when all pages are written,
+drops or redirects what the theme and the outputs would fetch, and warns (`-W` stops the build) if a
+resource still points outside. Ordinary links for a reader to follow may point anywhere.
+"""
+
+import base64
+import json
+import re
+import shutil
+from html.parser import HTMLParser
+from pathlib import Path
+
+from sphinx.util import logging
+
+logger = logging.getLogger(__name__)
+
+# Addresses that tools are known to write, and what the book has in their place (None: nothing needs it).
+CDN = r"(?:https?:)?//(?:cdn\.jsdelivr\.net/npm|unpkg\.com|cdnjs\.cloudflare\.com/ajax/libs)/"
+REDIRECTS = [
+    (re.compile(CDN + r"mathjax[@/].*\.js"), "vendor/mathjax/startup.js"),
+    (re.compile(CDN + r"vega-lite(?:@[\w.]*)?(?:/|$|\?)"), "vendor/vega-lite/vega-lite.min.js"),
+    (re.compile(CDN + r"vega(?:@[\w.]*)?(?:/|$|\?)"), "vendor/vega/vega.min.js"),
+    (re.compile(CDN + r"(?:require\.js|requirejs|thebe|@jupyter-widgets/html-manager)[@/]"), None),
+]
+# The theme's icon font: 1.5 MB of script on each page. book.css draws the dozen icons in use.
+ICON_FONT = "_static/vendor/fontawesome/"
+
+THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")  # scripts for a kernel that the site does not have
+# The book's own scripts, each with the sign of a page that needs it.
+SCRIPTS = {
+    "explorable.js": 'class="explorable"', "atlas.js": 'class="atlas-filter"',
+    "mathjax-config.js": "math notranslate", "vendor/mathjax/startup.js": "math notranslate",
+}
+
+# The theme learns only after the page is drawn whether the system is dark; say so before.
+FIRST_PAINT = (
+    'dataset.theme = localStorage.getItem("theme") || "auto";',
+    'dataset.theme = [localStorage.getItem("mode")].find((m) => m === "light" || m === "dark")'
+    ' || (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light");',
+)
+
+OUTSIDE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//", re.I)
+SCHEMES = re.compile(r"\s*(?:https?|ftp|wss?):", re.I)
+CSS_ADDRESS = re.compile(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""", re.I)
+JS_STRING = re.compile(r"""(["'`])((?:https?:)?//[^"'`\s\\]+)\1""")
+JS_LOADS = re.compile(r"""(?:\bfetch|\bimport|\bimportScripts|\bWorker|\bEventSource|\bWebSocket|sendBeacon)\(\s*$""")
+JS_HOSTS = re.compile(r"//(?:cdn\.|unpkg\.|cdnjs\.|esm\.|ajax\.googleapis|fonts\.g|polyfill|.*bootstrapcdn|.*jspm)", re.I)
+JS_FILES = re.compile(r"\.(?:m?js|css|wasm|woff2?|ttf)(?:[?#].*)?$", re.I)
+# What a browser fetches by itself, by tag. Everything in a <link> is fetched but these relations.
+FETCHED = {
+    "script": ["src"], "img": ["src", "srcset"], "source": ["src", "srcset"], "iframe": ["src"],
+    "video": ["src", "poster"], "audio": ["src"], "track": ["src"], "embed": ["src"], "object": ["data"],
+    "input": ["src"], "image": ["href", "xlink:href"], "use": ["href", "xlink:href"],
+    "body": ["background"], "form": ["action"],
+}
+LINKS_ONLY = {"next", "prev", "index", "search", "author", "help", "license", "bookmark", "up"}
+USELESS_LINKS = {"canonical", "preconnect", "dns-prefetch"}
+
+
+class Tags(HTMLParser):
+    """All start tags of a page with their places, and the text inside scripts and styles."""
+
+    def __init__(self, html):
+        super().__init__(convert_charrefs=True)
+        self.starts = [0] + [m.end() for m in re.finditer("\n", html)]
+        self.found, self.inside = [], None
+        self.feed(html)
+        self.close()
+
+    def handle_starttag(self, tag, attributes):
+        line, column = self.getpos()
+        start = self.starts[line - 1] + column
+        raw = self.get_starttag_text()
+        entry = {"tag": tag, "attributes": {k: v or "" for k, v in attributes},
+                 "start": start, "end": start + len(raw), "text": ""}
+        self.found.append(entry)
+        self.inside = entry if tag in ("script", "style") else None
+
+    handle_startendtag = handle_starttag
+
+    def handle_endtag(self, tag):
+        self.inside = None
+
+    def handle_data(self, data):
+        if self.inside is not None:
+            self.inside["text"] += data
+
+
+def is_outside(address):
+    """True for an address that leaves the site, or that breaks when the page is opened from disk."""
+    return bool(OUTSIDE.match(address) or SCHEMES.match(address) or address.startswith("/"))
+
+
+def redirect(address):
+    """(known, replacement): the book's own copy of a known outside address, None if it is not needed."""
+    for pattern, replacement in REDIRECTS:
+        if pattern.match(address):
+            return True, replacement
+    return False, None
+
+
+def localise(html, root=""):
+    """A page as the book serves it: no tag fetches from a known place outside.
+
+    `root` leads from the page to the site's top. Doing it again changes nothing.
+    """
+    edits = []
+    for entry in Tags(html).found:
+        tag, attributes = entry["tag"], entry["attributes"]
+        name = "href" if tag == "link" else "src"
+        address = attributes.get(name, "")
+        whole = (entry["start"], _end(html, entry), "")
+        rel = set(attributes.get("rel", "").lower().split())
+        if tag == "link" and rel & USELESS_LINKS:
+            edits.append(whole)
+        elif tag == "meta" and attributes.get("property", "").startswith("og:"):
+            edits.append(whole)
+        elif tag in ("link", "script") and ICON_FONT in address:
+            edits.append(whole)
+        elif tag in ("link", "script") and address and is_outside(address):
+            known, replacement = redirect(address)
+            if known and replacement is None:
+                edits.append(whole)
+            elif known:
+                raw = html[entry["start"]:entry["end"]]
+                raw = re.sub(r"""\s(?:integrity|crossorigin|referrerpolicy)(?:=(?:"[^"]*"|'[^']*'|[^\s>]+))?""", "", raw)
+                raw = re.sub(rf"""(\s{name}=)(?:"[^"]*"|'[^']*'|[^\s>]+)""", rf'\1"{root}_static/{replacement}"', raw)
+                edits.append((entry["start"], entry["end"], raw))
+        elif tag == "script" and any(sign in entry["text"] for sign in THEBE):
+            edits.append(whole)
+    for start, end, text in reversed(edits):
+        html = html[:start] + text + html[end:]
+    html = html.replace(*FIRST_PAINT)
+    # Labs and long tables take more room than text. (A class, because `:has()` makes sliders slow.)
+    if any(sign in html for sign in ('class="cell docutils', 'class="results"', 'class="atlas"')):
+        html = html.replace('class="bd-article-container"', 'class="bd-article-container wide"')
+    return html
+
+
+def _end(html, entry):
+    """Where an element ends: with its closing tag for a script."""
+    if entry["tag"] != "script":
+        return entry["end"]
+    return html.lower().index("</script>", entry["end"]) + len("</script>")
+
+
+def outside(html):
+    """What a page would fetch from outside, as (where, address) pairs; [] is what the book wants."""
+    found = []
+    for entry in Tags(html).found:
+        tag, attributes = entry["tag"], entry["attributes"]
+        rel = set(attributes.get("rel", "").lower().split())
+        names = FETCHED.get(tag, [])
+        if tag == "link" and not (rel and rel <= LINKS_ONLY):
+            names = ["href"]
+        for name in names:
+            value = attributes.get(name, "")
+            parts = [p.split()[0] for p in value.split(",") if p.strip()] if name == "srcset" else [value]
+            found += [(f"<{tag} {name}>", part) for part in parts if is_outside(part)]
+        if tag == "a" and attributes.get("ping"):
+            found.append(("<a ping>", attributes["ping"]))
+        if tag == "meta" and attributes.get("http-equiv", "").lower() == "refresh":
+            target = attributes.get("content", "").partition("url=")[2]
+            found += [("<meta refresh>", target)] if is_outside(target) else []
+        found += [(f"<{tag} style>", a) for a in outside_css(attributes.get("style", ""))]
+        if tag == "style":
+            found += [("<style>", a) for a in outside_css(entry["text"])]
+        if tag == "script":
+            kind = attributes.get("type", "")
+            check = outside_spec if "json" in kind else outside_js
+            found += [("<script>", a) for a in check(entry["text"])]
+    return found
+
+
+def outside_css(css):
+    """Addresses that a style sheet would fetch from outside."""
+    css = re.sub(r"/\*.*?\*/", "", css, flags=re.S)
+    return [a for pair in CSS_ADDRESS.findall(css) for a in pair if a and is_outside(a)]
+
+
+def outside_js(script):
+    """String constants from which a script would load something outside.
+
+    A heuristic: constants on a known delivery host, constants that name a loadable file, and
+    constants handed to a loading call. The browser tests record what is really asked for.
+    """
+    found = []
+    for match in JS_STRING.finditer(script):
+        address = match.group(2)
+        before = script[max(0, match.start() - 30):match.start()]
+        if JS_HOSTS.search(address) or JS_FILES.search(address) or JS_LOADS.search(before):
+            found.append(address)
+    return found
+
+
+def outside_spec(text):
+    """Addresses in the data of a Vega-Lite chart (`url` anywhere; `$schema` is only a name)."""
+    try:
+        spec = json.loads(text)
+    except ValueError:
+        return []
+    found, queue = [], [spec]
+    while queue:
+        node = queue.pop()
+        if isinstance(node, dict):
+            found += [v for k, v in node.items() if k in ("url", "href") and isinstance(v, str) and is_outside(v)]
+            queue += node.values()
+        elif isinstance(node, list):
+            queue += node
+    return found
+
+
+def inline_fonts(css, folder):
+    """Style sheet with its fonts inside: some browsers refuse font files to pages opened from disk."""
+    def data(match):
+        font = base64.b64encode((folder / match.group(1)).read_bytes()).decode()
+        return f"url(data:font/woff2;base64,{font})"
+    return re.sub(r"""url\(["']?(vendor/[^"')]+\.woff2)["']?\)""", data, css)
+
+
+def dress(app, pagename, templatename, context, doctree):
+    """Before a page is written: the scripts that it needs and no others."""
+    body = context.get("body") or ""
+    scripts, styles = context["script_files"], context["css_files"]
+    idle = tuple(f"_static/{name}" for name, sign in SCRIPTS.items() if sign not in body)
+    # In place: the builder puts its own lists back after each page.
+    scripts[:] = [s for s in scripts if not _is_thebe(s) and not str(s.filename).startswith(idle)]
+    styles[:] = [s for s in styles if "sphinx-thebe" not in str(s.filename)]
+
+
+def _is_thebe(script):
+    return "sphinx-thebe" in str(script.filename) or "THEBE_JS_URL" in str(script.attributes.get("body"))
+
+
+def finish(app, exception):
+    """When all pages are written: localise them, then look for anything that still points outside."""
+    if exception is not None or app.builder.format != "html":
+        return
+    site = Path(app.outdir)
+    shutil.rmtree(site / ICON_FONT, ignore_errors=True)
+    clean(site)
+    for where, address in survey(site):
+        logger.warning("%s fetches %s from outside the site", where, address, type="selfhost")
+
+
+def clean(site):
+    """Rewrite the built files in place; doing it again changes nothing."""
+    for path in sorted(site.rglob("*.html")):
+        html = path.read_text(encoding="utf8")
+        root = "../" * (len(path.relative_to(site).parts) - 1)
+        local = localise(html, root)
+        if local != html:
+            path.write_text(local, encoding="utf8")
+    for pattern in ("**/*.map", "sphinx-thebe.*", "*webpack-macros.html"):
+        for path in site.glob(f"_static/{pattern}"):
+            path.unlink()
+    for path in sorted((site / "_static").rglob("*.js")):
+        script = path.read_text(encoding="utf8")
+        local = re.sub(r"//# sourceMappingURL=\S+\s*$", "", script)
+        # Fallbacks inside the vendored libraries, which their settings never reach.
+        local = re.sub(r"https://cdn\.jsdelivr\.net", ".", local) if "vendor" in path.parts else local
+        if local != script:
+            path.write_text(local, encoding="utf8")
+    for path in sorted((site / "_static").rglob("*.css")):
+        css = path.read_text(encoding="utf8")
+        local = inline_fonts(re.sub(r"/\*# sourceMappingURL=\S+\s*\*/", "", css), path.parent)
+        if local != css:
+            path.write_text(local, encoding="utf8")
+
+
+def survey(site):
+    """(where, address) of everything in a built site that would be fetched from outside."""
+    for path in sorted(site.rglob("*")):
+        check = {".html": outside, ".css": _named(outside_css), ".js": _named(outside_js),
+                 ".svg": outside}.get(path.suffix)
+        if check and "_sources" not in path.parts:
+            for where, address in check(path.read_text(encoding="utf8", errors="replace")):
+                yield f"{path.relative_to(site)} {where}".strip(), address
+
+
+def _named(check):
+    return lambda text: [("", address) for address in check(text)]
+
+
+def setup(app):
+    app.add_css_file("book.css", priority=900)
+    app.add_js_file("mathjax-config.js", priority=100)
+    app.add_js_file("explorable.js", loading_method="defer")
+    app.connect("html-page-context", dress, priority=900)
+    app.connect("build-finished", finish)
+    return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

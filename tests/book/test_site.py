@@ -1,0 +1,130 @@
+"""The built site as files: nothing outside, nothing dangling, nothing without words, and its weight."""
+
+import json
+import os
+import re
+from html.parser import HTMLParser
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
+import pytest
+import selfhost
+import yaml
+
+PAGE_LIMIT = 1_500_000  # bytes of HTML
+
+
+@pytest.fixture(scope="module")
+def site(root):
+    folder = Path(os.environ.get("SITE") or root / "_build" / "html")
+    if not (folder / "index.html").is_file():
+        pytest.fail(f"no built book in {folder}: run make book first")
+    return folder
+
+
+class Page(HTMLParser):
+    """Ids, links, pictures and resources of a page."""
+
+    def __init__(self, path):
+        super().__init__()
+        self.ids, self.links, self.silent, self.resources = set(), [], [], []
+        self.figures = []
+        self.feed(path.read_text(encoding="utf8"))
+
+    def handle_starttag(self, tag, attributes):
+        given = dict(attributes)
+        self.ids.update(v for k, v in attributes if k == "id" or (k == "name" and tag == "a"))
+        if tag == "a" and given.get("href"):
+            self.links.append(given["href"])
+        if tag == "img" and "alt" not in given:
+            self.silent.append(f"<img src={given.get('src')}>")
+        if tag == "figure" and given.get("class") in ("explorable", "picture"):
+            self.figures.append(given.get("id") or given["class"])
+        if "explorable-view" in (given.get("class") or "") or "picture-view" in (given.get("class") or ""):
+            if len(given.get("aria-label") or "") < 20:
+                self.silent.append(f"figure {self.figures[-1:]}")
+        if tag == "script" and given.get("src"):
+            self.resources.append(given["src"])
+        if tag == "link" and given.get("rel") in ("stylesheet", "preload", "icon"):
+            self.resources.append(given["href"])
+        if tag == "img" and given.get("src"):
+            self.resources.append(given["src"])
+
+
+@pytest.fixture(scope="module")
+def read(site):
+    return {path: Page(path) for path in sorted(site.rglob("*.html")) if "_static" not in path.parts}
+
+
+def toc(root):
+    text = (root / "_toc.yml").read_text(encoding="utf8")
+    assert yaml.safe_load(text)["format"] == "jb-book"
+    return re.findall(r"^\s*(?:- file|root|file): (\S+)$", text, re.M)
+
+
+def test_every_page_of_the_contents_is_there(site, root):
+    assert [name for name in toc(root) if not (site / f"{name}.html").is_file()] == []
+
+
+def test_nothing_is_fetched_from_outside(site):
+    assert list(selfhost.survey(site)) == []
+
+
+def test_every_resource_of_a_page_exists(site, read):
+    missing = []
+    for path, page in read.items():
+        for address in page.resources:
+            if address.startswith("data:"):
+                continue
+            file = (path.parent / unquote(urlsplit(address).path)).resolve()
+            if not file.is_file() or not file.is_relative_to(site.resolve()):
+                missing.append(f"{path.relative_to(site)}: {address}")
+    assert missing == []
+
+
+def test_every_link_inside_the_book_arrives(site, read):
+    ids = {path.resolve(): page.ids for path, page in read.items()}
+    broken = []
+    for path, page in read.items():
+        for address in page.links:
+            parts = urlsplit(address)
+            if parts.scheme or parts.netloc:
+                continue
+            target = (path.parent / unquote(parts.path)).resolve() if parts.path else path.resolve()
+            anchor = unquote(parts.fragment)
+            if not target.is_file():
+                broken.append(f"{path.relative_to(site)}: {address} (no such page)")
+            elif anchor and target in ids and anchor not in ids[target]:
+                broken.append(f"{path.relative_to(site)}: {address} (no such place)")
+    assert broken == []
+
+
+def test_every_picture_has_words(site, read):
+    assert {str(path.relative_to(site)): page.silent for path, page in read.items() if page.silent} == {}
+
+
+def test_ids_of_figures_are_unique_on_a_page(site, read):
+    for path, page in read.items():
+        named = [f for f in page.figures if f not in ("explorable", "picture")]
+        assert len(named) == len(set(named)), path.relative_to(site)
+
+
+def test_weights(site, read, root, record_property):
+    """Each page's HTML stays below its limit; what a first visit loads is reported."""
+    lines, heavy = [], []
+    for name in toc(root):
+        path = site / f"{name}.html"
+        html = path.stat().st_size
+        loaded = {(path.parent / unquote(urlsplit(a).path)).resolve() for a in read[path].resources if not a.startswith("data:")}
+        if read[path].figures:
+            loaded |= {(site / "_static" / "vendor" / part).resolve() for part in ("vega/vega.min.js", "vega-lite/vega-lite.min.js")}
+        if any("mathjax/startup" in a for a in read[path].resources):
+            parts = ("core.js", "input/tex.js", "output/svg.js", "a11y/assistive-mml.js", "fonts/mathjax-newcm-font/svg.js")
+            loaded |= {(site / "_static" / "vendor" / "mathjax" / part).resolve() for part in parts}
+        total = html + sum(file.stat().st_size for file in loaded)
+        lines.append(f"{name}: {html / 1000:.0f} kB, with its scripts and styles {total / 1000:.0f} kB")
+        record_property(f"weight of {name}", json.dumps({"html": html, "total": total}))
+        heavy += [name] if html > PAGE_LIMIT else []
+    whole = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
+    print("\n".join([*lines, f"whole site: {whole / 1e6:.1f} MB"]))
+    assert heavy == []

@@ -1,0 +1,108 @@
+"""The built book in a real browser, opened from disk."""
+
+import os
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+
+ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "book" / "_tools"))
+PATIENCE = 30_000  # milliseconds to wait for something that normally takes one second
+
+
+def pages():
+    """The pages of the table of contents, in order."""
+    found, queue = [], [yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))]
+    while queue:
+        node = queue.pop(0)
+        if isinstance(node, list):
+            queue = node + queue
+        elif isinstance(node, dict):
+            found += [node[key] for key in ("root", "file") if key in node]
+            queue = [node[key] for key in ("sections", "parts", "chapters") if key in node] + queue
+    return found
+
+
+def pytest_generate_tests(metafunc):
+    if "page_name" in metafunc.fixturenames:
+        metafunc.parametrize("page_name", pages())
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The folder of the built site (SITE in the environment names another one)."""
+    folder = Path(os.environ.get("SITE") or ROOT / "_build" / "html")
+    if not (folder / "index.html").is_file():
+        pytest.fail(f"no built book in {folder}: run make book first")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def chromium():
+    import chromium as tool
+    from playwright.sync_api import sync_playwright
+
+    path = tool.find()
+    if path is None:
+        pytest.fail(tool.HELP)
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=tool.arguments())
+        yield browser
+        browser.close()
+
+
+class Reader:
+    """One browser tab that notes everything it asks for and every complaint."""
+
+    def __init__(self, context, site):
+        self.site, self.requests, self.complaints = site, [], []
+        self.tab = context.new_page()
+        self.tab.set_default_timeout(PATIENCE)
+        self.tab.on("request", lambda r: self.requests.append(r.url))
+        self.tab.on("requestfailed", lambda r: self.complaints.append(f"request failed: {r.url[:200]}"))
+        self.tab.on("pageerror", lambda e: self.complaints.append(f"exception: {e}"))
+        self.tab.on("console", self._console)
+
+    def _console(self, message):
+        if message.type in ("error", "warning"):
+            self.complaints.append(f"{message.type}: {message.text}")
+
+    def open(self, name, query=""):
+        self.tab.goto((self.site / f"{name}.html").as_uri() + query)
+        self.settle()
+        return self.tab
+
+    def settle(self):
+        """Wait until the equations are set and every figure of the page is drawn."""
+        self.tab.wait_for_load_state("load")
+        if self.tab.locator(".math").count():
+            self.tab.wait_for_selector("html[data-math=ready]")
+        for figure in self.tab.locator("figure.explorable").all():
+            if not figure.evaluate("f => Boolean(f.closest('details:not([open])'))"):
+                figure.scroll_into_view_if_needed()
+                figure.evaluate("""f => new Promise((done, fail) => {
+                    const end = Date.now() + %d;
+                    const look = () => f.dataset.drawn ? done() : Date.now() > end
+                        ? fail(new Error(f.id + " was not drawn")) : setTimeout(look, 50);
+                    look(); })""" % PATIENCE)
+
+    @property
+    def outside(self):
+        return [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))]
+
+
+@pytest.fixture
+def read(chromium, site):
+    """read(width=1280, scheme="light") gives a Reader; contexts are closed after the test."""
+    contexts = []
+
+    def new(width=1280, height=900, scheme="light", **options):
+        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
+        contexts.append(context)
+        return Reader(context, site)
+
+    yield new
+    for context in contexts:
+        context.close()

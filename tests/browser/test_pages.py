@@ -1,0 +1,52 @@
+"""Every page of the book in Chromium, opened from disk: complete, quiet, and asking for nothing outside."""
+
+import pytest
+
+CUT_OFF = """() => {
+  const edge = document.documentElement.clientWidth + 1;
+  const scrolls = (e) => e && (["auto", "scroll", "hidden"].includes(getComputedStyle(e).overflowX) || scrolls(e.parentElement));
+  return [...document.querySelectorAll(".bd-article *")].filter((e) => {
+    const box = e.getBoundingClientRect();
+    return box.width > 0 && box.right > edge && !e.closest("mjx-assistive-mml, .sr-only") && !scrolls(e.parentElement);
+  }).map((e) => `${e.tagName} ${e.className.baseVal ?? e.className} ends at ${Math.round(e.getBoundingClientRect().right)}`).slice(0, 5);
+}"""
+EQUATIONS = """() => [...document.querySelectorAll(".math")].filter((e) =>
+  !e.querySelector("mjx-container svg") || !e.querySelector("mjx-assistive-mml math") || e.querySelector("[data-mjx-error]")
+).map((e) => e.textContent.slice(0, 80))"""
+FIGURES = """() => [...document.querySelectorAll("figure.explorable, figure.picture")].filter((f) => {
+  if (f.closest("details:not([open])")) return false;
+  const graphic = f.querySelector("svg");
+  return !graphic || graphic.getBoundingClientRect().height < 60 || !(f.querySelector("[role=img]")?.getAttribute("aria-label"));
+}).map((f) => f.id || f.className)"""
+ICONS = """() => [...document.querySelectorAll("[class*='fa-']")].filter((e) =>
+  getComputedStyle(e).maskImage === "none" && getComputedStyle(e).webkitMaskImage === "none").map((e) => e.className)"""
+
+
+def test_the_page_is_whole_on_a_desk(read, page_name):
+    reader = read(1280)
+    tab = reader.open(page_name)
+    assert tab.evaluate(EQUATIONS) == [], "equations that are not set, or not readable aloud"
+    assert tab.evaluate(FIGURES) == [], "figures that are not drawn, or have no label"
+    assert tab.evaluate(ICONS) == [], "icons without a drawing"
+    assert tab.evaluate(CUT_OFF) == []
+    assert reader.outside == []
+    assert reader.complaints == []
+
+
+@pytest.mark.parametrize("width", [390, 320])
+def test_the_page_never_scrolls_sideways_on_a_phone(read, page_name, width):
+    reader = read(width, 800, scheme="dark")
+    tab = reader.open(page_name)
+    assert tab.evaluate("document.documentElement.scrollWidth") <= width
+    assert tab.evaluate(CUT_OFF) == []
+    assert reader.outside == []
+    assert reader.complaints == []
+
+
+def test_the_pages_that_a_search_lands_on_work_from_disk(read):
+    reader = read()
+    tab = reader.open("search", "?q=entropy")
+    tab.wait_for_selector("#search-results li a")
+    address = tab.locator("#search-results li a").first.get_attribute("href")
+    assert (reader.site / address.split("?")[0].split("#")[0]).is_file()
+    assert reader.outside == [] and reader.complaints == []
