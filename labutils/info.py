@@ -102,7 +102,9 @@ def differential_entropy(density, dx, axis=-1, base=None, tol=1e-3):
     mass = xp.sum(density * dx, axis=axis)
     if not bool(xp.all(abs(mass - 1) <= tol)):
         worst = _first(mass, ~(abs(mass - 1) <= tol))
-        raise ValueError(f"density must have mass sum(density * dx) = 1 within {tol:g}; got {worst}")
+        raise ValueError(
+            f"density must have mass sum(density * dx) = 1 within {tol:g}; got {worst}"
+        )
     return -xp.sum(density * _log(xp, density) * dx, axis=axis) / _unit(base)
 
 
@@ -531,10 +533,11 @@ def jeffreys_variance(p, q, n_p, n_q, axis=-1):
     """Sampling variance of J(p, q) when p and q are shares in samples of n_p and n_q cases.
 
     Delta method: Var_p[log(p/q) - q/p] / n_p + Var_q[log(q/p) - p/q] / n_q, to first order in
-    1/n. It vanishes at p = q, where the law is another: see `jeffreys_statistic`.
+    1/n, for independent samples in which no bin comes out empty. It vanishes at p = q, where the
+    law is another: see `jeffreys_statistic`.
 
     Errors: ValueError for pmfs that are none or have a 0, a sample size < 1.
-    Source: chapter foundations/measures, step 17; paper 077.
+    Source: chapter foundations/measures, step 17.
     """
     n_p, n_q = _size("n_p", n_p), _size("n_q", n_q)
     xp, p, q = _pmf_pair(p, q, axis)
@@ -553,8 +556,10 @@ def jeffreys_variance(p, q, n_p, n_q, axis=-1):
 def jeffreys_statistic(p, q, n_p, n_q, axis=-1):
     """J(p, q) / (1/n_p + 1/n_q): chi-square with K - 1 degrees if both samples have one source.
 
+    That is its limit in distribution as both samples grow, for K fixed bins of positive chance.
+
     Errors: ValueError for pmfs that are none, a sample size < 1.
-    Source: chapter foundations/measures, step 16; paper 077.
+    Source: chapter foundations/measures, step 16.
     """
     return jeffreys(p, q, axis) / (1 / _size("n_p", n_p) + 1 / _size("n_q", n_q))
 
@@ -577,7 +582,9 @@ def _arrays(**named):
             try:
                 x = np.asarray(x, dtype=float)
             except (TypeError, ValueError):
-                raise ValueError(f"{name} must be numbers in a rectangular array; got {x!r}") from None
+                raise ValueError(
+                    f"{name} must be numbers in a rectangular array; got {x!r}"
+                ) from None
             x = xp.asarray(x, dtype=given[0].dtype if given else None, **place)
         if not xp.isdtype(x.dtype, "real floating"):
             if xp.isdtype(x.dtype, "complex floating"):
@@ -660,7 +667,9 @@ def _truth(prior, truth, axis):
             f" and {tuple(truth.shape)}"
         )
     if not bool(xp.all(xp.sum(prior * truth, axis=axis) > 0)):
-        raise ValueError("truth must be > 0 somewhere on the support of prior; got logical probability 0")
+        raise ValueError(
+            "truth must be > 0 somewhere on the support of prior; got logical probability 0"
+        )
     return xp, prior, truth
 
 

@@ -1,4 +1,4 @@
-"""The site asks nothing of the outside: everything a page loads lies beside it, so it works from disk.
+"""The site asks nothing of the outside: what a page loads lies beside it, so it works from disk.
 
 Adds the book's style and scripts to the pages that need them, then, when all pages are written,
 drops or redirects what the theme and the outputs would fetch, and warns (`-W` stops the build) if a
@@ -16,7 +16,7 @@ from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
 
-# Addresses that tools are known to write, and what the book has in their place (None: nothing needs it).
+# Addresses that tools are known to write, and what the book has in their place (None: not needed).
 CDN = r"(?:https?:)?//(?:cdn\.jsdelivr\.net/npm|unpkg\.com|cdnjs\.cloudflare\.com/ajax/libs)/"
 REDIRECTS = [
     (re.compile(CDN + r"mathjax[@/].*\.js"), "vendor/mathjax/startup.js"),
@@ -27,10 +27,12 @@ REDIRECTS = [
 # The theme's icon font: 1.5 MB of script on each page. book.css draws the dozen icons in use.
 ICON_FONT = "_static/vendor/fontawesome/"
 
-THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")  # scripts for a kernel that the site does not have
+# Signs of scripts for a kernel that the site does not have.
+THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")
 # The book's own scripts, each with the sign of a page that needs it.
 SCRIPTS = {
-    "explorable.js": 'class="explorable"', "atlas.js": 'class="atlas-filter"',
+    "chart-look.js": 'class="explorable"', "explorable.js": 'class="explorable"',
+    "atlas.js": 'class="atlas-filter"',
     "mathjax-config.js": "math notranslate", "vendor/mathjax/startup.js": "math notranslate",
 }
 
@@ -43,17 +45,23 @@ FIRST_PAINT = (
 
 OUTSIDE = re.compile(r"\s*(?:[a-z][a-z0-9+.-]*:)?//", re.I)
 SCHEMES = re.compile(r"\s*(?:https?|ftp|wss?):", re.I)
+VALUE = r"""(?:"[^"]*"|'[^']*'|[^\s>]+)"""  # of an attribute
 CSS_ADDRESS = re.compile(r"""url\(\s*["']?([^"')]+)|@import\s+["']([^"']+)""", re.I)
 JS_STRING = re.compile(r"""(["'`])((?:https?:)?//[^"'`\s\\]+)\1""")
-JS_LOADS = re.compile(r"""(?:\bfetch|\bimport|\bimportScripts|\bWorker|\bEventSource|\bWebSocket|sendBeacon)\(\s*$""")
-JS_HOSTS = re.compile(r"//(?:cdn\.|unpkg\.|cdnjs\.|esm\.|ajax\.googleapis|fonts\.g|polyfill|.*bootstrapcdn|.*jspm)", re.I)
+JS_LOADS = re.compile(
+    r"(?:\bfetch|\bimport|\bimportScripts|\bWorker|\bEventSource|\bWebSocket|sendBeacon)\(\s*$"
+)
+JS_HOSTS = re.compile(
+    r"//(?:cdn\.|unpkg\.|cdnjs\.|esm\.|ajax\.googleapis|fonts\.g|polyfill|.*bootstrapcdn|.*jspm)",
+    re.I,
+)
 JS_FILES = re.compile(r"\.(?:m?js|css|wasm|woff2?|ttf)(?:[?#].*)?$", re.I)
 # What a browser fetches by itself, by tag. Everything in a <link> is fetched but these relations.
 FETCHED = {
     "script": ["src"], "img": ["src", "srcset"], "source": ["src", "srcset"], "iframe": ["src"],
-    "video": ["src", "poster"], "audio": ["src"], "track": ["src"], "embed": ["src"], "object": ["data"],
-    "input": ["src"], "image": ["href", "xlink:href"], "use": ["href", "xlink:href"],
-    "body": ["background"], "form": ["action"],
+    "video": ["src", "poster"], "audio": ["src"], "track": ["src"], "embed": ["src"],
+    "object": ["data"], "input": ["src"], "image": ["href", "xlink:href"],
+    "use": ["href", "xlink:href"], "body": ["background"], "form": ["action"],
 }
 LINKS_ONLY = {"next", "prev", "index", "search", "author", "help", "license", "bookmark", "up"}
 USELESS_LINKS = {"canonical", "preconnect", "dns-prefetch"}
@@ -89,12 +97,12 @@ class Tags(HTMLParser):
 
 
 def is_outside(address):
-    """True for an address that leaves the site, or that breaks when the page is opened from disk."""
+    """True for an address that leaves the site, or that breaks in a page opened from disk."""
     return bool(OUTSIDE.match(address) or SCHEMES.match(address) or address.startswith("/"))
 
 
 def redirect(address):
-    """(known, replacement): the book's own copy of a known outside address, None if it is not needed."""
+    """(known, replacement) of an outside address; None as replacement when nothing needs it."""
     for pattern, replacement in REDIRECTS:
         if pattern.match(address):
             return True, replacement
@@ -125,15 +133,15 @@ def localise(html, root=""):
                 edits.append(whole)
             elif known:
                 raw = html[entry["start"]:entry["end"]]
-                raw = re.sub(r"""\s(?:integrity|crossorigin|referrerpolicy)(?:=(?:"[^"]*"|'[^']*'|[^\s>]+))?""", "", raw)
-                raw = re.sub(rf"""(\s{name}=)(?:"[^"]*"|'[^']*'|[^\s>]+)""", rf'\1"{root}_static/{replacement}"', raw)
+                raw = re.sub(rf"\s(?:integrity|crossorigin|referrerpolicy)(?:={VALUE})?", "", raw)
+                raw = re.sub(rf"(\s{name}=){VALUE}", rf'\1"{root}_static/{replacement}"', raw)
                 edits.append((entry["start"], entry["end"], raw))
         elif tag == "script" and any(sign in entry["text"] for sign in THEBE):
             edits.append(whole)
     for start, end, text in reversed(edits):
         html = html[:start] + text + html[end:]
     html = html.replace(*FIRST_PAINT)
-    # Labs and long tables take more room than text. (A class, because `:has()` makes sliders slow.)
+    # Labs and long tables take more room than text (a class: `:has()` makes sliders slow).
     if any(sign in html for sign in ('class="cell docutils', 'class="results"', 'class="atlas"')):
         html = html.replace('class="bd-article-container"', 'class="bd-article-container wide"')
     return html
@@ -147,7 +155,7 @@ def _end(html, entry):
 
 
 def outside(html):
-    """What a page would fetch from outside, as (where, address) pairs; [] is what the book wants."""
+    """What a page would fetch from outside, as (where, address) pairs; the book wants []."""
     found = []
     for entry in Tags(html).found:
         tag, attributes = entry["tag"], entry["attributes"]
@@ -157,7 +165,9 @@ def outside(html):
             names = ["href"]
         for name in names:
             value = attributes.get(name, "")
-            parts = [p.split()[0] for p in value.split(",") if p.strip()] if name == "srcset" else [value]
+            parts = [value]
+            if name == "srcset":
+                parts = [part.split()[0] for part in value.split(",") if part.strip()]
             found += [(f"<{tag} {name}>", part) for part in parts if is_outside(part)]
         if tag == "a" and attributes.get("ping"):
             found.append(("<a ping>", attributes["ping"]))
@@ -205,7 +215,8 @@ def outside_spec(text):
     while queue:
         node = queue.pop()
         if isinstance(node, dict):
-            found += [v for k, v in node.items() if k in ("url", "href") and isinstance(v, str) and is_outside(v)]
+            texts = [node[key] for key in ("url", "href") if isinstance(node.get(key), str)]
+            found += [text for text in texts if is_outside(text)]
             queue += node.values()
         elif isinstance(node, list):
             queue += node
@@ -213,7 +224,7 @@ def outside_spec(text):
 
 
 def inline_fonts(css, folder):
-    """Style sheet with its fonts inside: some browsers refuse font files to pages opened from disk."""
+    """A style sheet with its fonts inside: some browsers refuse font files to pages from disk."""
     def data(match):
         font = base64.b64encode((folder / match.group(1)).read_bytes()).decode()
         return f"url(data:font/woff2;base64,{font})"
@@ -231,11 +242,12 @@ def dress(app, pagename, templatename, context, doctree):
 
 
 def _is_thebe(script):
-    return "sphinx-thebe" in str(script.filename) or "THEBE_JS_URL" in str(script.attributes.get("body"))
+    body = str(script.attributes.get("body"))
+    return "sphinx-thebe" in str(script.filename) or THEBE[0] in body
 
 
 def finish(app, exception):
-    """When all pages are written: localise them, then look for anything that still points outside."""
+    """When all pages are written: localise them, then look for what still points outside."""
     if exception is not None or app.builder.format != "html":
         return
     site = Path(app.outdir)
@@ -260,7 +272,8 @@ def clean(site):
         script = path.read_text(encoding="utf8")
         local = re.sub(r"//# sourceMappingURL=\S+\s*$", "", script)
         # Fallbacks inside the vendored libraries, which their settings never reach.
-        local = re.sub(r"https://cdn\.jsdelivr\.net", ".", local) if "vendor" in path.parts else local
+        if "vendor" in path.parts:
+            local = local.replace("https://cdn.jsdelivr.net", ".")
         if local != script:
             path.write_text(local, encoding="utf8")
     for path in sorted((site / "_static").rglob("*.css")):
@@ -287,6 +300,7 @@ def _named(check):
 def setup(app):
     app.add_css_file("book.css", priority=900)
     app.add_js_file("mathjax-config.js", priority=100)
+    app.add_js_file("chart-look.js", loading_method="defer")
     app.add_js_file("explorable.js", loading_method="defer")
     app.connect("html-page-context", dress, priority=900)
     app.connect("build-finished", finish)

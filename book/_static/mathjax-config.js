@@ -4,12 +4,48 @@
 
 // Keep a short formula on one line, and a full stop with the formula that it follows.
 function keepTogether() {
+  const length = (svg) => parseFloat(svg.getAttribute("width")); // in ex
   for (const formula of document.querySelectorAll("span.math > mjx-container")) {
-    const widths = [...formula.querySelectorAll(":scope > svg")].map((svg) => parseFloat(svg.getAttribute("width")));
-    if (widths.reduce((sum, ex) => sum + ex, 0) < 22) formula.style.whiteSpace = "nowrap";
-    const after = formula.parentElement.nextSibling;
-    if (after?.nodeType === Node.TEXT_NODE && /^[.,;:!?)\]]/.test(after.data)) after.data = "\u2060" + after.data;
+    const pieces = [...formula.querySelectorAll(":scope > svg")];
+    if (pieces.reduce((sum, svg) => sum + length(svg), 0) < 22) formula.classList.add("whole");
+    const next = formula.parentElement.nextSibling;
+    if (next?.nodeType === Node.TEXT_NODE && /^[.,;:!?)\]]/.test(next.data)) {
+      next.data = "\u2060" + next.data; // a word joiner
+    }
   }
+}
+
+// Equations grow as they are set: bring back the place that was asked for, unless the reader has
+// moved on by then.
+let moved = false;
+for (const sign of ["wheel", "touchmove", "keydown", "mousedown"]) {
+  addEventListener(sign, () => { moved = true; }, { once: true, passive: true });
+}
+function returnToPlace() {
+  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
+  if (!moved && location.hash) place?.scrollIntoView();
+}
+
+// Line breaks depend on the width: set them again when it has changed and come to rest.
+function followTheWidth() {
+  let width = window.innerWidth, timer = 0;
+  const again = () => {
+    width = window.innerWidth;
+    const rerender = () => MathJax.startup.document.rerenderPromise();
+    MathJax.startup.promise = MathJax.startup.promise.then(rerender).then(keepTogether);
+  };
+  window.addEventListener("resize", () => {
+    if (Math.abs(window.innerWidth - width) < 24) return;
+    clearTimeout(timer);
+    timer = setTimeout(again, 300);
+  });
+}
+
+// Aligned equations keep their columns: on a narrow page they scroll inside themselves.
+function scrollTables({ data }) {
+  let table = false;
+  data.root.walkTree((node) => { table = table || node.isKind("mtable"); });
+  if (table) data.root.attributes.set("overflow", "scroll");
 }
 
 window.MathJax = {
@@ -17,8 +53,16 @@ window.MathJax = {
     load: ["input/tex", "output/svg", "a11y/assistive-mml"],
     paths: { fonts: "[mathjax]/fonts" },
   },
-  tex: { inlineMath: [["\\(", "\\)"]], displayMath: [["\\[", "\\]"]], processEnvironments: false },
-  output: { displayOverflow: "linebreak", linebreaks: { inline: true, width: "100%" }, mtextInheritFont: false },
+  tex: {
+    inlineMath: [["\\(", "\\)"]],
+    displayMath: [["\\[", "\\]"]],
+    processEnvironments: false,
+  },
+  output: {
+    displayOverflow: "linebreak",
+    linebreaks: { inline: true, width: "100%" },
+    mtextInheritFont: false,
+  },
   options: { enableAssistiveMml: true },
   startup: {
     // Typeset what the book marks as math, never an output that happens to hold a backslash.
@@ -26,29 +70,14 @@ window.MathJax = {
     ready() {
       delete MathJax.config.options.menuOptions; // set for a menu that is not loaded
       MathJax.startup.defaultReady();
-      // Aligned equations keep their columns: on a narrow page they scroll inside themselves.
-      for (const input of MathJax.startup.document.inputJax) {
-        input.postFilters.add(({ data }) => {
-          let table = false;
-          data.root.walkTree((node) => { table = table || node.isKind("mtable"); });
-          if (table) data.root.attributes.set("overflow", "scroll");
-        });
-      }
+      for (const input of MathJax.startup.document.inputJax) input.postFilters.add(scrollTables);
     },
     async pageReady() {
       await MathJax.startup.defaultPageReady();
       keepTogether();
       document.documentElement.dataset.math = "ready";
-      // Line breaks depend on the width: set again when it has changed and come to rest.
-      let width = window.innerWidth, timer = 0;
-      window.addEventListener("resize", () => {
-        if (Math.abs(window.innerWidth - width) < 24) return;
-        clearTimeout(timer);
-        timer = setTimeout(() => {
-          width = window.innerWidth;
-          MathJax.startup.promise = MathJax.startup.promise.then(() => MathJax.startup.document.rerenderPromise()).then(keepTogether);
-        }, 300);
-      });
+      returnToPlace();
+      followTheWidth();
     },
   },
 };

@@ -10,7 +10,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome", "microsoft-edge")
+NAMES = ("chromium", "chromium-browser", "google-chrome", "google-chrome-stable", "chrome",
+         "microsoft-edge")
 PLACES = (
     "/Applications/Google Chrome.app/Contents/MacOS/Google Chrome",
     "/Applications/Chromium.app/Contents/MacOS/Chromium",
@@ -66,7 +67,8 @@ def install():
     """Try the ways that need no decision by a person; return the path, or None."""
     ways = []
     if hasattr(os, "geteuid") and os.geteuid() == 0 and shutil.which("apt-get"):
-        ways += [["apt-get", "update", "-qq"], ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]]
+        install_it = ["apt-get", "install", "-y", "-qq", "--no-install-recommends", "chromium"]
+        ways += [["apt-get", "update", "-qq"], install_it]
     ways.append([sys.executable, "-m", "playwright", "install", "chromium"])
     for command in ways:
         print(f"no Chromium yet: {' '.join(command[-4:])} ...", flush=True)

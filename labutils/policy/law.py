@@ -1,7 +1,7 @@
 """The fitted exchange curve R = -a exp(H) + b, and the bandit in which the true curve is known.
 
 Chapter "Why entropy falls" (policy/why-entropy-falls), step 9. Entropy H in nats, reward R in its
-own units.
+own units: the mean reward E_π Q of the policy.
 """
 
 from typing import NamedTuple

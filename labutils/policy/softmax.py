@@ -2,6 +2,7 @@
 
 Chapter "Why entropy falls" (policy/why-entropy-falls). Entropies and their changes in nats.
 The last axis holds the actions, all others are a batch; NumPy or torch, gradients kept.
+Δz is a direction of the logits, η Δz a step along it; formulas without η have η = 1.
 """
 
 import array_api_compat as compat

@@ -30,7 +30,7 @@ def plan():
     """What the committed file holds: {name: (Setting, methods)}."""
     from labutils.policy.grpo import METHODS, Setting
 
-    reader = Setting(warm_steps=250, pool=128, prompts=32, steps=120, every=12)
+    reader = Setting(warm_steps=250, pool=128, prompts=32, steps=80, every=8)
     return {"full": (Setting(), list(METHODS)), "reader": (reader, ["grpo", "clip-cov"])}
 
 

@@ -55,9 +55,9 @@ def sequence_entropy(levels):
 
 
 def entropy_to_go(levels):
-    """G(s) = H(π(·|s)) + Σ_a π(a|s) G(sa): the entropy of what follows the prefix s, in nats.
+    """H(Y|s) = H_s + Σ_a π(a|s) H(Y|sa): the entropy of what follows the prefix s, in nats.
 
-    A list of T + 1 arrays [..., V**t]: G at the root is H(Y), G of a complete answer is 0.
+    A list of T + 1 arrays [..., V**t]: at the root it is H(Y), of a complete answer 0.
     Errors: as `sequence_log_prob`.
     """
     xp = _tree_namespace(levels)
@@ -72,7 +72,7 @@ def entropy_to_go(levels):
 def tree_entropy_change(levels, deltas, visits=True):
     """First-order dH(Y) when the logits change by Δz in every state, in nats, shape [...].
 
-    visits=True:   Σ_s d(s) [-Cov_s(log π, Δz) + Cov_s(G(sa), Δz)]
+    visits=True:   Σ_s d(s) [-Cov_s(log π, Δz) + Cov_s(H(Y|sa), Δz)]
     visits=False:  Σ_s d(s) [-Cov_s(log π, Δz)], which forgets that the answers move to other states
 
     deltas  a list like `levels`

@@ -39,6 +39,15 @@ def site():
     return folder
 
 
+@pytest.fixture
+def with_sign(site):
+    """with_sign(text): the pages of the book whose HTML holds a text."""
+    def find(text):
+        return [name for name in pages() if text in (site / f"{name}.html").read_text("utf8")]
+
+    return find
+
+
 @pytest.fixture(scope="session")
 def chromium():
     import chromium as tool
@@ -61,13 +70,13 @@ class Reader:
         self.tab = context.new_page()
         self.tab.set_default_timeout(PATIENCE)
         self.tab.on("request", lambda r: self.requests.append(r.url))
-        self.tab.on("requestfailed", lambda r: self.complaints.append(f"request failed: {r.url[:200]}"))
-        self.tab.on("pageerror", lambda e: self.complaints.append(f"exception: {e}"))
-        self.tab.on("console", self._console)
+        self.tab.on("requestfailed", lambda r: self._complain(f"request failed: {r.url[:200]}"))
+        self.tab.on("pageerror", lambda e: self._complain(f"exception: {e}"))
+        self.tab.on("console", lambda m: self._complain(f"{m.type}: {m.text}", m.type))
 
-    def _console(self, message):
-        if message.type in ("error", "warning"):
-            self.complaints.append(f"{message.type}: {message.text}")
+    def _complain(self, text, kind="error"):
+        if kind in ("error", "warning"):
+            self.complaints.append(text)
 
     def open(self, name, query=""):
         self.tab.goto((self.site / f"{name}.html").as_uri() + query)
@@ -99,7 +108,8 @@ def read(chromium, site):
     contexts = []
 
     def new(width=1280, height=900, scheme="light", **options):
-        context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme, **options)
+        size = {"width": width, "height": height}
+        context = chromium.new_context(viewport=size, color_scheme=scheme, **options)
         contexts.append(context)
         return Reader(context, site)
 

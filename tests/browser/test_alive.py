@@ -1,16 +1,19 @@
 """What a reader does on a page: move a slider, go dark, follow a badge, filter the atlas."""
 
 import pytest
-from conftest import pages
 
-SHAPES = "f => [...f.querySelectorAll('svg path, svg line, svg text')].map((m) => [m.getAttribute('d'), m.getAttribute('transform'), m.textContent].join()).sort().join('|')"
+SHAPES = """f => [...f.querySelectorAll("svg path, svg line, svg text")].map(
+  (mark) => [mark.getAttribute("d"), mark.getAttribute("transform"), mark.textContent].join()
+).sort().join("|")"""
+SPOKEN = "s => s.getAttribute('aria-valuetext')"
 # The text colour at the graphic: axes and labels are drawn in currentColor.
 INK = "f => getComputedStyle(f.querySelector('svg text')).fill"
 
 
-def with_explorable(site):
-    return [name for name in pages() if (site / f"{name}.html").is_file()
-            and 'id="explore-' in (site / f"{name}.html").read_text(encoding="utf8")]
+@pytest.fixture
+def with_explorable(with_sign):
+    """The pages that have an explorable."""
+    return with_sign('id="explore-')
 
 
 def first_slider(reader):
@@ -39,10 +42,9 @@ def press_until_changed(figure, slider, before, times=5):
     return False
 
 
-def test_every_explorable_of_the_book_moves_by_keyboard(read, site):
-    names = with_explorable(site)
-    assert names, "no page has an explorable"
-    for name in names:
+def test_every_explorable_of_the_book_moves_by_keyboard(read, with_explorable):
+    assert with_explorable, "no page has an explorable"
+    for name in with_explorable:
         reader = read()
         reader.open(name)
         for figure in reader.tab.locator("figure.explorable:has(input[type=range])").all():
@@ -50,17 +52,17 @@ def test_every_explorable_of_the_book_moves_by_keyboard(read, site):
             for slider in figure.locator("input[type=range]").all():
                 slider.scroll_into_view_if_needed()
                 slider.focus()
-                before, shown = figure.evaluate(SHAPES), slider.evaluate("s => s.getAttribute('aria-valuetext')")
+                before, shown = figure.evaluate(SHAPES), slider.evaluate(SPOKEN)
                 assert press_until_changed(figure, slider, before), label
-                assert slider.evaluate("s => s.getAttribute('aria-valuetext')") != shown, label
-                assert slider.evaluate("s => s.labels[0]?.textContent.trim()"), f"{label}: a slider without a label"
+                assert slider.evaluate(SPOKEN) != shown, label
+                assert slider.evaluate("s => s.labels[0]?.textContent.trim()"), f"{label}: no name"
         assert reader.complaints == [], name
 
 
 @pytest.fixture
-def opened(read, site):
+def opened(read, with_explorable):
     reader = read()
-    reader.open(with_explorable(site)[0])
+    reader.open(with_explorable[0])
     return reader
 
 
@@ -81,12 +83,13 @@ def test_a_drag_redraws_in_place(opened):
     figure, slider = first_slider(opened)
     figure.evaluate("f => f.querySelector('svg').dataset.mine = 'yes'")
     before, box = figure.evaluate(SHAPES), slider.bounding_box()
-    opened.tab.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+    middle = box["y"] + box["height"] / 2
+    opened.tab.mouse.move(box["x"] + box["width"] / 2, middle)
     opened.tab.mouse.down()
     for share in (0.3, 0.1, 0.9):  # ends far from wherever the slider began
-        opened.tab.mouse.move(box["x"] + box["width"] * share, box["y"] + box["height"] / 2, steps=4)
+        opened.tab.mouse.move(box["x"] + box["width"] * share, middle, steps=4)
     if not changed(figure, before, 500):
-        opened.tab.mouse.move(box["x"] + 3, box["y"] + box["height"] / 2, steps=4)
+        opened.tab.mouse.move(box["x"] + 3, middle, steps=4)
     opened.tab.mouse.up()
     assert changed(figure, before)
     assert figure.evaluate("f => f.querySelector('svg').dataset.mine") == "yes"
@@ -94,7 +97,7 @@ def test_a_drag_redraws_in_place(opened):
 
 def test_the_picture_announces_its_state(opened):
     figure, slider = first_slider(opened)
-    figure.evaluate("f => f.addEventListener('explorable:change', (e) => { window.heard = e.detail; })")
+    figure.evaluate("f => f.addEventListener('explorable:change', (e) => { heard = e.detail; })")
     slider.focus()
     assert press_until_changed(figure, slider, figure.evaluate(SHAPES))
     opened.tab.wait_for_function("window.heard")
@@ -120,39 +123,43 @@ def brightness(colour):
     return sum(numbers) / 3
 
 
-def test_a_picture_that_cannot_be_drawn_says_what_it_would_show(read, site):
+def test_a_picture_that_cannot_be_drawn_says_what_it_would_show(read, with_explorable):
     reader = read()
     reader.tab.route("**/vega.min.js*", lambda route: route.abort())
-    reader.open(with_explorable(site)[0])
+    reader.open(with_explorable[0])
     figure = reader.tab.locator("figure.explorable").first
     assert "It shows: " in figure.locator(".explorable-failed").inner_text()
 
 
-def test_a_badge_leads_to_its_check(read, site):
-    names = [n for n in pages() if 'class="check-badge"' in (site / f"{n}.html").read_text(encoding="utf8")]
+def test_a_badge_leads_to_its_check(read, with_sign):
+    names = with_sign('class="check-badge"')
     assert names, "no page has a badge"
     reader = read()
     reader.open(names[0])
     badge = reader.tab.locator("a.check-badge >> visible=true").first
     badge.scroll_into_view_if_needed()
     badge.click()
-    reader.settle()
-    target = reader.tab.locator(":target")
-    assert target.count() == 1 and "check-line" in target.get_attribute("class")
-    assert reader.tab.evaluate("() => { const b = document.querySelector(':target').getBoundingClientRect(); return b.top >= 0 && b.bottom <= innerHeight; }")
+    target = reader.tab.locator(".check-line:target")
+    target.wait_for()
+    if reader.tab.locator(".math").count():
+        reader.tab.wait_for_selector("html[data-math=ready]")
+    reader.tab.wait_for_function("""() => {
+        const box = document.querySelector(":target").getBoundingClientRect();
+        return box.top >= 0 && box.bottom <= innerHeight; }""")
 
 
 def test_the_atlas_narrows_to_what_is_asked(read):
     reader = read()
     tab = reader.open("book/atlas")
-    rows = tab.locator("table.atlas tbody tr")
-    everything = rows.count()
-    assert everything == 150 and tab.locator("table.atlas tbody tr >> visible=true").count() == everything
-    tab.locator(".atlas-filter input[type=search]").fill("covariance")
-    tab.wait_for_function(f"[...document.querySelectorAll('table.atlas tbody tr')].filter((r) => r.offsetParent).length < {everything}")
     shown = tab.locator("table.atlas tbody tr >> visible=true")
-    assert 0 < shown.count() < everything
+    words = tab.locator(".atlas-filter input[type=search]")
+    number = ("[...document.querySelectorAll('table.atlas tbody tr')]"
+              ".filter((row) => row.offsetParent).length")
+    assert shown.count() == 150
+    words.fill("covariance")
+    tab.wait_for_function(f"{number} < 150")
+    assert 0 < shown.count() < 150
     assert all("covariance" in row.inner_text().lower() for row in shown.all())
-    tab.locator(".atlas-filter input[type=search]").fill("")
-    tab.wait_for_function(f"[...document.querySelectorAll('table.atlas tbody tr')].filter((r) => r.offsetParent).length === {everything}")
+    words.fill("")
+    tab.wait_for_function(f"{number} === 150")
     assert reader.complaints == []

@@ -4,6 +4,7 @@ import subprocess
 import sys
 import textwrap
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +13,16 @@ from labutils import policy
 from labutils.policy import entropy_and_covariance
 
 torch = pytest.importorskip("torch")
+
+
+@pytest.fixture(autouse=True)
+def one_thread():
+    """Small arrays do not gain from threads, and a busy machine makes them wait for each other."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
 
 ROWS, VOCABULARY = 40, 700
 MASKED = np.arange(VOCABULARY) % 3 == 1
@@ -262,30 +273,24 @@ def test_threads_share_the_rows_and_leave_the_settings_alone(sampled):
     torch.manual_seed(9)
     z = torch.randn(70, 20_000)  # too much for one thread's cache, so that all take part
     arguments = (z, torch.ones(70), torch.arange(70)) if sampled else (z, torch.randn(70, 20_000))
-    before = torch.get_num_threads()
-    try:
-        torch.set_num_threads(1)
-        alone = entropy_and_covariance(*arguments)
-        for threads in (2, 3):
-            torch.set_num_threads(threads)
-            shared = entropy_and_covariance(*arguments)
-            assert torch.get_num_threads() == threads
-            with torch.inference_mode():
-                inside = entropy_and_covariance(*arguments)
-            with torch.no_grad():
-                z.requires_grad_()
-                no_grad = entropy_and_covariance(*arguments)
-                z.requires_grad_(False)
-            for got in (shared, inside, no_grad):
-                for one, other in zip(got[:2], alone[:2], strict=True):
-                    np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
-            bad = z.clone()
-            bad[66, 5] = torch.nan
-            with pytest.raises(ValueError, match="NaN in row 66"):
-                entropy_and_covariance(bad, *arguments[1:])
-            assert torch.get_num_threads() == threads
-    finally:
-        torch.set_num_threads(before)
+    alone = entropy_and_covariance(*arguments)
+    for threads in (2, 3):
+        torch.set_num_threads(threads)
+        shared = entropy_and_covariance(*arguments)
+        assert torch.get_num_threads() == threads
+        with ThreadPoolExecutor(1) as pool:  # a new thread takes the setting of the process
+            assert pool.submit(torch.get_num_threads).result() == threads
+        with torch.inference_mode():
+            inside = entropy_and_covariance(*arguments)
+        with torch.no_grad():
+            no_grad = entropy_and_covariance(z.clone().requires_grad_(), *arguments[1:])
+        for got in (shared, inside, no_grad):
+            for one, other in zip(got[:2], alone[:2], strict=True):
+                np.testing.assert_allclose(one, other, rtol=0, atol=1e-6)
+        bad = z.clone()
+        bad[66, 5] = torch.nan
+        with pytest.raises(ValueError, match="NaN in row 66"):
+            entropy_and_covariance(bad, *arguments[1:])
 
 
 # Memory ------------------------------------------------------------------------------------
