@@ -47,7 +47,7 @@ def test_every_explorable_of_the_book_moves_by_keyboard(read, with_explorable):
     for name in with_explorable:
         reader = read()
         reader.open(name)
-        for figure in reader.tab.locator("figure.explorable:has(input[type=range])").all():
+        for figure in reader.tab.locator("figure.explorable:has(.explorable-control)").all():
             label = f"{name}#{figure.get_attribute('id')}"
             for slider in figure.locator("input[type=range]").all():
                 slider.scroll_into_view_if_needed()
@@ -56,6 +56,12 @@ def test_every_explorable_of_the_book_moves_by_keyboard(read, with_explorable):
                 assert press_until_changed(figure, slider, before), label
                 assert slider.evaluate(SPOKEN) != shown, label
                 assert slider.evaluate("s => s.labels[0]?.textContent.trim()"), f"{label}: no name"
+            for switch in figure.locator("input[type=checkbox], select").all():
+                before = figure.evaluate(SHAPES)
+                switch.focus()
+                switch.press("ArrowDown" if switch.evaluate("s => s.matches('select')") else "Space")
+                assert changed(figure, before), label
+                assert switch.evaluate("s => s.labels[0]?.textContent.trim()"), f"{label}: no name"
         assert reader.complaints == [], name
 
 

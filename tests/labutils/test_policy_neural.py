@@ -4,6 +4,7 @@ import itertools
 import json
 import operator
 from dataclasses import asdict, replace
+from functools import partial
 
 import numpy as np
 import pytest
@@ -23,8 +24,9 @@ SMALL = Setting(task=EASY, width=32, layers=1, heads=2, held_out=16, pool=24, wa
                 warm_batch=64, steps=3, prompts=8, group=4, probes=8, every=2)
 
 
-@pytest.fixture(autouse=True)
+@pytest.fixture(scope="module", autouse=True)
 def one_thread():
+    """How many threads share a sum decides its last digits; `start` must see the same number."""
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     yield
@@ -210,6 +212,13 @@ def test_every_method_is_grpo_in_its_inert_limit(method, inert, active):
     assert not torch.allclose(other_gradient, want_gradient)
 
 
+def test_a_whole_run_of_steer_with_minimum_one_is_grpo(start):
+    _, inert = grpo.train(start, partial(grpo.steer, minimum=1.0), SMALL, seed=3, device="cpu")
+    _, plain = grpo.train(start, "grpo", SMALL, seed=3, device="cpu")
+    _, steered = grpo.train(start, "steer", SMALL, seed=3, device="cpu")
+    assert json.dumps(inert) == json.dumps(plain) != json.dumps(steered)
+
+
 def value_and_gradient(method):
     t = tokens_of()
     loss = method(t)
@@ -323,7 +332,7 @@ def test_visitation_completes_the_change_of_expected_entropy():
     strings = torch.tensor(list(itertools.product(range(4), repeat=3)))
 
     def expected(model):
-        logits = grpo.forced_logits(model, prompt, strings)
+        logits = grpo.forced_logits(model, prompt, strings).detach()
         p = grpo.log_prob(logits, strings).sum(1).exp()
         return float((p[:, None] * entropy(logits)).sum() / 3)
 
