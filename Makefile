@@ -37,7 +37,7 @@ $(VENV)/.lab: pyproject.toml constraints.txt
 book: $(VENV)/.book  ## build the site and say where to open it
 	@$(BIN)/python book/_tools/build.py
 
-serve: book     ## build and serve the site at http://localhost:$(PORT)
+serve: book     ## build and serve the site on this machine (PORT=8000)
 	@$(BIN)/python -m http.server $(PORT) --directory $(SITE) --bind 127.0.0.1
 
 test: $(VENV)/.test  ## run all tests: package, notebooks, book, browser

@@ -675,6 +675,8 @@ def _truth(prior, truth, axis):
 
 def _axes(name, array, axis):
     """Axes as a tuple of numbers 0 <= a < ndim."""
+    if array.ndim == 0:
+        raise ValueError(f"{name} must be an array with at least one axis; got {array}")
     axes = axis if isinstance(axis, tuple) else (axis,)
     found = []
     for a in axes:

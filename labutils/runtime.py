@@ -63,7 +63,8 @@ def device(name=None):
         count = import_module("torch").cuda.device_count()
     if kind not in found or (index and not (index.isdigit() and int(index) < count)):
         raise ValueError(
-            f"device must be one that this machine has ({', '.join(found)}); got {asked!r}"
+            f"device (or LABUTILS_DEVICE) must be one that this machine has ({', '.join(found)});"
+            f" got {asked!r}"
         )
     return asked
 
@@ -79,7 +80,9 @@ def scale(name=None):
     asked = name or os.environ.get("LABUTILS_SCALE")
     if asked is not None:
         if asked not in SCALES:
-            raise ValueError(f"scale must be one of {', '.join(SCALES)}; got {asked!r}")
+            raise ValueError(
+                f"scale (or LABUTILS_SCALE) must be one of {', '.join(SCALES)}; got {asked!r}"
+            )
         return asked
     if sys.platform == "emscripten":
         return "browser"

@@ -28,7 +28,7 @@ def current(root):
 def checked(url):
     """The address without a trailing slash, or a ValueError that says what it must look like."""
     url = url.strip().removesuffix("/").removesuffix(".git")
-    if not (GITHUB.fullmatch(url) or url.startswith("file:///")):
+    if not (GITHUB.fullmatch(url) or url.startswith("file://")):
         raise ValueError(f"URL must be https://github.com/OWNER/NAME; got {url!r}")
     return url
 

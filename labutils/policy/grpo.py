@@ -1,7 +1,8 @@
 """GRPO on a verifiable reward, with every intervention beside its formula, and exact evaluation.
 
 Taught by the chapter "Why entropy falls" and its second lab. Entropies in nats a token.
-Needs torch; runs on any device. Same seed and same machine: same numbers.
+Needs torch; runs on any device. The same seed gives the same numbers on the same machine with the
+same number of threads; elsewhere sums round differently, and training amplifies that.
 """
 
 import copy

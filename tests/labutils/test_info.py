@@ -770,3 +770,9 @@ def test_the_tolerance_follows_dtype_and_length():
         info.entropy(single * np.float32(1.0001))
     with pytest.raises(ValueError, match="within 0.02; got 1.0997"):
         info.entropy(np.full(11, 0.1, dtype=np.float16))
+
+
+@pytest.mark.parametrize("lonely", [0.5, None])
+def test_a_lone_number_is_no_pmf(lonely):
+    with pytest.raises(ValueError, match="^p must be"):
+        info.entropy(lonely)

@@ -370,7 +370,7 @@ def test_bad_input_of_runs(start):
         Setting(group=1)
     with pytest.raises(ValueError, match="pool \\+ held_out must be <= 62 problems; got 60 \\+ 16"):
         grpo.warm_up(replace(SMALL, pool=60), seed=0)
-    with pytest.raises(ValueError, match="device must be one that this machine has"):
+    with pytest.raises(ValueError, match="must be one that this machine has"):
         grpo.warm_up(SMALL, seed=0, device="abacus")
 
 
@@ -405,6 +405,15 @@ def test_sweep_resumes_and_writes_the_same_bytes(tmp_path):
         sweep.run(plan, [], tmp_path)
     with pytest.raises(ValueError, match="got 'ppo'"):
         sweep.run({"full": (tiny, ["ppo"])}, [1], tmp_path)
+
+
+def test_sweep_from_the_command_line(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(sweep, "plan", lambda: {"full": (replace(SMALL, steps=16), ["grpo"])})
+    target = tmp_path / "result.json"
+    sweep.main(["--seeds", "1", "--jobs", "1", "--device", "cpu",
+                "--parts", str(tmp_path / "parts"), "--output", str(target)])
+    assert f"wrote {target}" in capsys.readouterr().out
+    assert sweep.load(target)["seeds"] == [sweep.runtime.seed()]
 
 
 def test_committed_sweep_is_whole_and_fits_the_code():

@@ -23,7 +23,7 @@ def test_scale_from_machine_argument_and_variable(monkeypatch):
 
 
 def test_unknown_scale(monkeypatch):
-    with pytest.raises(ValueError, match="scale must be one of browser, cpu, gpu; got 'huge'"):
+    with pytest.raises(ValueError, match=r"scale \(or LABUTILS_SCALE\) must be one of browser, cpu, gpu; got 'huge'"):
         runtime.scale("huge")
     monkeypatch.setenv("LABUTILS_SCALE", "CPU")
     with pytest.raises(ValueError, match="got 'CPU'"):
@@ -37,7 +37,7 @@ def test_browser_is_noticed(monkeypatch):
 
 def test_device_that_is_not_there(monkeypatch):
     assert runtime.device("cpu") == "cpu"
-    with pytest.raises(ValueError, match=r"device must be one that this machine has \(.*cpu.*\); got 'tpu'"):
+    with pytest.raises(ValueError, match=r"device \(or LABUTILS_DEVICE\) must be one that this machine has \(.*cpu.*\); got 'tpu'"):
         runtime.device("tpu")
     monkeypatch.setattr(runtime, "_torch_devices", lambda: ["cpu"])
     for name in ("cuda", "cuda:0", "mps"):

@@ -13,6 +13,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 LAB = "notebooks/policy/why-entropy-falls.ipynb"
+SOURCE = f"file://localhost{ROOT}"  # older pip takes no address without a host
 HOST = ["ipython", "numpy==2.2.6", "pip"]
 RUN = """
 import json, subprocess, sys
@@ -49,9 +50,9 @@ def local_cell(folder):
     (copy / LAB).parent.mkdir(parents=True)
     shutil.copy(ROOT / LAB, copy / LAB)
     shutil.copy(ROOT / "_config.yml", copy)
-    assert set_repo.set_repo(copy, f"file://{ROOT}") == [copy / LAB]
+    assert set_repo.set_repo(copy, SOURCE) == [copy / LAB]
     cell = "".join(json.loads((copy / LAB).read_text())["cells"][1]["source"])
-    assert f"git+file://{ROOT}" in cell
+    assert f"git+{SOURCE}" in cell
     path = folder / "cell.py"
     path.write_text(cell)
     return path
