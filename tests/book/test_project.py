@@ -107,6 +107,16 @@ def test_build_reads_every_page_of_the_toc(tmp_path):
         assert (ROOT / f"{name}.md").is_file() or (ROOT / f"{name}.ipynb").is_file(), name
 
 
+def test_readme_is_finished():
+    text = (ROOT / "README.md").read_text(encoding="utf8")
+    assert not re.search(r"@[a-z-]+@", text), "a blank is left to fill in"
+    for target in re.findall(r"\]\(([^)#]+)\)", text):
+        assert target.startswith("http") or (ROOT / target).exists(), target
+    for path in (ROOT / "notebooks").rglob("*.ipynb"):
+        if ".ipynb_checkpoints" not in path.parts:
+            assert str(path.relative_to(ROOT)) in text, f"{path.name} is missing in the table of labs"
+
+
 def test_make_help_lists_the_commands():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {"book", "test", "lab", "execute", "set-repo"} <= {line.split()[0] for line in done.stdout.splitlines()}
