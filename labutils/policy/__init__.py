@@ -40,7 +40,7 @@ from labutils.policy.tree import (
     visitation,
 )
 
-_modules = ("countdown", "grpo", "streaming", "transformer")
+_modules = ("countdown", "grpo", "streaming", "sweep", "transformer")
 _from_modules = {"entropy_and_covariance": "streaming"}
 __all__ = [
     "Law", "bandit_entropy", "bandit_slope", "batch_covariance", "clip_cov_mask", "covariance",
