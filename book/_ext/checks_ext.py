@@ -9,7 +9,6 @@ from pathlib import Path
 
 import records
 from docutils import nodes
-from docutils.parsers.rst import directives
 from sphinx.util import logging
 from sphinx.util.docutils import SphinxDirective, SphinxRole
 
@@ -85,8 +84,6 @@ class ClaimDirective(SphinxDirective):
 
 class ResultsDirective(SphinxDirective):
     """```{results}```: every check of the book in one table, page by page."""
-
-    option_spec = {"class": directives.class_option}
 
     def run(self):
         for checks in self.env.lab_checks.values():

@@ -7,8 +7,8 @@ from pathlib import Path
 import nbformat
 import pytest
 
-EXTENSIONS = Path(__file__).resolve().parents[2] / "book" / "_ext"
-sys.path.insert(0, str(EXTENSIONS))
+BOOK = Path(__file__).resolve().parents[2] / "book"
+sys.path[:0] = [str(BOOK / "_ext"), str(BOOK / "_tools")]
 
 
 class TinyBook:

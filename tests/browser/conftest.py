@@ -5,24 +5,12 @@ import sys
 from pathlib import Path
 
 import pytest
-import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "book" / "_tools"))
+from build import pages  # noqa: E402
+
 PATIENCE = 30_000  # milliseconds to wait for something that normally takes one second
-
-
-def pages():
-    """The pages of the table of contents, in order."""
-    found, queue = [], [yaml.safe_load((ROOT / "_toc.yml").read_text(encoding="utf8"))]
-    while queue:
-        node = queue.pop(0)
-        if isinstance(node, list):
-            queue = node + queue
-        elif isinstance(node, dict):
-            found += [node[key] for key in ("root", "file") if key in node]
-            queue = [node[key] for key in ("sections", "parts", "chapters") if key in node] + queue
-    return found
 
 
 def pytest_generate_tests(metafunc):
