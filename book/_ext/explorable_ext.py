@@ -1,6 +1,12 @@
-"""Pictures that move: notebook outputs become plain HTML, and pages borrow explorables from labs."""
+"""Pictures that move: notebook outputs become plain HTML, and pages borrow explorables from labs.
 
+A page carries small charts itself. Larger ones go to files that pages share and that load with the
+picture: a script each, because a page opened from disk may load scripts and nothing else.
+"""
+
+import hashlib
 import json
+import re
 from html import escape
 from pathlib import Path
 
@@ -31,8 +37,7 @@ class ExplorableDirective(SphinxDirective):
         found = records.explorable(records.read(path), name)
         if found is None:
             raise self.error(f"notebooks/{lab}.ipynb has no explorable {name!r}")
-        record, spec = found
-        return [nodes.raw("", records.vega_figure(spec, record), format="html")]
+        return [nodes.raw("", records.explorable_figure(*found), format="html")]
 
 
 class LaunchDirective(SphinxDirective):
@@ -70,8 +75,45 @@ def title_of(notebook):
     return text.splitlines()[0].lstrip("# ").strip()
 
 
+SPEC = re.compile(r'<script type="application/json" class="explorable-spec">(.*?)</script>', re.S)
+INLINE = 2000  # characters that a page carries itself
+
+
+def share(html):
+    """A page with its large charts moved out, and {file name: script} of what was moved.
+
+    The name of a file is a hash of what is in it.
+    """
+    files = {}
+
+    def move(match):
+        spec = match.group(1)
+        if len(spec) <= INLINE:
+            return match.group(0)
+        name = hashlib.sha256(spec.encode()).hexdigest()[:16]
+        files[f"{name}.js"] = f'explorables.receive("{name}", {spec});\n'
+        return f'<script type="text/plain" class="explorable-spec" data-name="{name}"></script>'
+
+    return SPEC.sub(move, html), files
+
+
+def share_all(app, exception):
+    """When all pages are written and looked through for outside addresses: move their charts out."""
+    if exception is not None or app.builder.format != "html":
+        return
+    folder = Path(app.outdir) / "_static" / "charts"
+    for path in sorted(Path(app.outdir).rglob("*.html")):
+        html, files = share(path.read_text(encoding="utf8"))
+        if files:
+            folder.mkdir(parents=True, exist_ok=True)
+            for name, script in files.items():
+                (folder / name).write_text(script, encoding="utf8")
+            path.write_text(html, encoding="utf8")
+
+
 def setup(app):
     app.add_directive("explorable", ExplorableDirective)
     app.add_directive("launch", LaunchDirective)
     app.connect("source-read", rewrite_outputs)
+    app.connect("build-finished", share_all, priority=900)  # after selfhost has looked at the charts
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -94,7 +94,7 @@ def to_html(notebook, docname):
         if CHECK in data:
             html = check_line(next(anchors))
         elif EXPLORABLE in data:
-            html = vega_figure(_vega(data), data[EXPLORABLE])
+            html = explorable_figure(data[EXPLORABLE], _vega(data))
         elif PICTURE in data and "image/svg+xml" in data:
             html = svg_figure(_text(data["image/svg+xml"]), data[PICTURE]["alt"], f"picture-{number}")
         elif PICTURE in data:
@@ -117,19 +117,92 @@ def check_line(check):
     )
 
 
+def explorable_figure(record, spec):
+    """An explorable as HTML: a stage, or the chart of `spec`."""
+    return stage_figure(record) if "stage" in record else vega_figure(spec, record)
+
+
 def vega_figure(spec, record, identity=None):
-    """A Vega-Lite chart that `explorable.js` draws; `record` has alt, and perhaps name, caption, positions."""
+    """A Vega-Lite chart with its controls; `record` has alt, and perhaps name, caption, positions, handles.
+
+    `explorable.js` draws the chart and wires the controls. They stand in the page from the start, so
+    that nothing jumps when they come alive.
+    """
     identity = identity or f"explore-{record['name']}"
+    spec = {**spec, "params": [dict(param) for param in spec.get("params", [])]}
+    rows = [_control(identity, param) for param in spec["params"] if _bind(param)]
+    for param in spec["params"]:
+        param.pop("bind", None) if _bind(param) else None
+    if not spec["params"]:
+        del spec["params"]
     blob = json.dumps(spec, sort_keys=True, ensure_ascii=False).replace(INK, "currentColor")
-    extra = {"positions": record.get("positions", {})}
+    carrier = f'<script type="application/json" class="explorable-spec">{_in_script(blob)}</script>'
+    extra = {key: record[key] for key in ("positions", "handles") if record.get(key)}
+    return _figure(identity, record, extra, rows, carrier, (_height(spec), _height(spec, stacked=True)))
+
+
+def stage_figure(record):
+    """A picture that a hand moves: `record` has name, stage, state, alt, and perhaps caption."""
+    extra = {key: record[key] for key in ("stage", "state")}
+    return _figure(f"explore-{record['name']}", record, extra, [], "", record["heights"])
+
+
+def _figure(identity, record, extra, rows, carrier, heights):
+    moves = rows or "stage" in extra
+    controls = f'<fieldset class="explorable-controls" disabled>{"".join(rows)}{BUTTONS}</fieldset>' if moves else ""
     caption = f"<figcaption>{escape(record['caption'])}</figcaption>" if record.get("caption") else ""
+    wide, narrow = heights
     return (
         f'<figure class="explorable" id="{identity}">'
-        f'<div class="explorable-view" role="group" aria-label="{escape(record["alt"])}"></div>'
-        f'<script type="application/json" class="explorable-spec">{_in_script(blob)}</script>'
+        f'<div class="explorable-view" role="group" aria-label="{escape(record["alt"])}"'
+        f' style="--wide: {wide}px; --narrow: {narrow}px"></div>'
+        f"{controls}{carrier}"
         f'<script type="application/json" class="explorable-record">{_in_script(json.dumps(extra))}</script>'
         f"{caption}</figure>"
     )
+
+
+BUTTONS = (
+    '<div class="explorable-buttons"><span class="explorable-said" role="status"></span>'
+    '<a class="explorable-link">Link to this</a>'
+    '<button type="button" class="explorable-reset">Reset</button></div>'
+)
+INPUTS = ("range", "checkbox", "select", "radio")
+
+
+def _bind(param):
+    """How a reader sets a parameter of a chart, or None: selections on the chart need no control."""
+    bind = param.get("bind")
+    return bind if isinstance(bind, dict) and "select" not in param and bind.get("input") in INPUTS else None
+
+
+def _control(identity, param):
+    """One labelled control, as HTML."""
+    bind, key = _bind(param), escape(f"{identity}-{param['name']}")
+    label = escape(bind.get("name", "").rstrip(": ") or param["name"])
+    given = f'id="{key}" data-param="{escape(param["name"])}"'
+    if "options" in bind:
+        names = bind.get("labels") or bind["options"]
+        options = "".join(
+            f'<option value="{escape(json.dumps(value))}"{" selected" if value == param.get("value") else ""}>'
+            f"{escape(str(name))}</option>" for value, name in zip(bind["options"], names))
+        field = f"<select {given}>{options}</select>"
+    elif bind["input"] == "range":
+        ends = "".join(f' {end}="{bind.get(end, usual)}"' for end, usual in (("min", 0), ("max", 1), ("step", "any")))
+        field = f'<input type="range" {given}{ends} value="{param["value"]}">'
+    else:
+        field = f'<input type="checkbox" {given}{" checked" if param.get("value") else ""}>'
+    return (f'<div class="explorable-control"><label for="{key}">{label}</label>{field}'
+            f'<output for="{key}"></output></div>')
+
+
+def _height(spec, stacked=False):
+    """About how high a chart will be, in px; on a narrow page, parts side by side are stacked."""
+    below = [_height(part, stacked) for part in spec.get("vconcat", [])]
+    beside = [_height(part, stacked) for part in spec.get("hconcat", spec.get("concat", []))]
+    if below or beside and stacked:
+        return sum(below or beside)
+    return max(beside) if beside else spec.get("height", 260) + 50
 
 
 def _in_script(text):

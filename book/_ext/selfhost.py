@@ -31,7 +31,7 @@ ICON_FONT = "_static/vendor/fontawesome/"
 THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")
 # The book's own scripts, each with the sign of a page that needs it.
 SCRIPTS = {
-    "chart-look.js": 'class="explorable"', "explorable.js": 'class="explorable"',
+    "chart.js": 'class="explorable"', "explorable.js": 'class="explorable"',
     "atlas.js": 'class="atlas-filter"',
     "mathjax-config.js": "math notranslate", "vendor/mathjax/startup.js": "math notranslate",
 }
@@ -300,7 +300,7 @@ def _named(check):
 def setup(app):
     app.add_css_file("book.css", priority=900)
     app.add_js_file("mathjax-config.js", priority=100)
-    app.add_js_file("chart-look.js", loading_method="defer")
+    app.add_js_file("chart.js", loading_method="defer")
     app.add_js_file("explorable.js", loading_method="defer")
     app.connect("html-page-context", dress, priority=900)
     app.connect("build-finished", finish)

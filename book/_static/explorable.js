@@ -1,24 +1,12 @@
 // Pictures that move, with no kernel and no network.
-// Finds every <figure class="explorable">, draws its Vega-Lite chart as SVG when it comes near the
-// screen, and puts labelled controls under it. chart-look.js gives the chart the page's look.
-// Vega and Vega-Lite lie beside this script, in vendor/, and load with the first picture.
-(() => {
+// Finds every <figure class="explorable">, draws it when it comes near the screen, puts labelled
+// controls under it, and keeps its state in the address, so that a setting can be linked to.
+// A figure is a chart (Vega-Lite, drawn by chart.js) or a stage that a hand moves (a file in stages/).
+// What either needs lies beside this script and loads with the first picture that needs it.
+window.explorables = (() => {
   "use strict";
   const here = document.currentScript.src;
-  const LIBRARIES = ["vendor/vega/vega.min.js", "vendor/vega-lite/vega-lite.min.js"];
-  const INPUTS = ["range", "checkbox", "select", "radio"];
-
-  const loadOne = (path) => new Promise((done, fail) => {
-    const script = document.createElement("script");
-    script.src = new URL(path, here).href;
-    script.onload = done;
-    script.onerror = () => fail(new Error(`${path} did not load`));
-    document.head.append(script);
-  });
-  let libraries = null;
-  const load = () => libraries ??= LIBRARIES.reduce(
-    (before, path) => before.then(() => loadOne(path)), Promise.resolve(),
-  );
+  const CHART = ["vendor/vega/vega.min.js", "vendor/vega-lite/vega-lite.min.js"];
 
   function element(tag, attributes = {}, text = "") {
     const node = document.createElement(tag);
@@ -27,157 +15,243 @@
     return node;
   }
 
-  // The parameters that a reader sets, taken off the chart: our own controls set them.
-  function takeControls(spec, positions) {
-    const controls = [];
-    for (const param of spec.params ?? []) {
-      const bind = param.bind;
-      if (param.select || !INPUTS.includes(bind?.input)) continue;
-      const { min = 0, max = 1, step = "any", options, labels } = bind;
-      controls.push({
-        name: param.name,
-        label: bind.name?.replace(/:\s*$/, "") || param.name,
-        kind: bind.input === "range" ? "range" : options ? "select" : "checkbox",
-        start: param.value,
-        positions: positions[param.name], // what a slider that counts grid points stands for
-        min, max, step, options, labels,
-      });
-      delete param.bind;
-    }
-    return controls;
+  // ------------------------------------------------------------------ what lies in other files
+  const loading = {}, received = {}, stages = {};
+  const load = (path) => loading[path] ??= new Promise((done, fail) => {
+    const script = element("script", { src: new URL(path, here).href });
+    script.onload = done;
+    script.onerror = () => fail(new Error(`${path} did not load`));
+    document.head.append(script);
+  });
+  const loadAll = (paths) => paths.reduce((before, path) => before.then(() => load(path)), Promise.resolve());
+
+  async function chartOf(figure) {
+    const carrier = figure.querySelector(".explorable-spec");
+    const { name } = carrier.dataset;
+    if (!name) return JSON.parse(carrier.textContent);
+    await load(`charts/${name}.js`);
+    return structuredClone(received[name]);
   }
 
+  // ------------------------------------------------------------------ controls under a picture
   // A number as a reader writes it: no more digits than the slider's step tells apart.
-  function written(value, item) {
-    if (item.positions) return String(Number(Number(item.positions[value]).toPrecision(3)));
-    const digits = (String(item.step).split(".")[1] ?? "").length;
-    return value.toFixed(item.step === "any" ? 2 : Math.min(6, digits));
+  function written(input, positions) {
+    if (positions) return String(Number(Number(positions[input.value]).toPrecision(3)));
+    const digits = (input.step.split(".")[1] ?? "").length;
+    return input.valueAsNumber.toFixed(input.step === "any" ? 2 : Math.min(6, digits));
   }
 
-  // One labelled control; `changed(value)` is called at each move. Gives {row, put(value)}.
-  function control(item, id, changed) {
-    const row = element("div", { class: "explorable-control" });
-    const input = element(item.kind === "select" ? "select" : "input", { id });
-    const shown = element("output", { for: id });
-    if (item.kind === "select") {
-      const texts = item.options.map((option, i) => item.labels?.[i] ?? String(option));
-      input.append(...texts.map((text, i) => element("option", { value: i }, text)));
-    } else {
-      input.type = item.kind;
-    }
-    if (item.kind === "range") {
-      Object.assign(input, { min: item.min, max: item.max, step: item.step });
-    }
+  // One control of the page: what it stands for, and how to set it without telling anyone.
+  // A slider may count grid points; `positions` are the values that these stand for.
+  function control(input, positions, changed) {
+    const kind = input.type === "select-one" ? "select" : input.type;
+    const shown = input.parentElement.querySelector("output");
     const read = {
       range: () => input.valueAsNumber,
       checkbox: () => input.checked,
-      select: () => item.options[input.value],
-    }[item.kind];
+      select: () => JSON.parse(input.value),
+    }[kind];
     const write = {
       range: (value) => { input.value = value; },
       checkbox: (value) => { input.checked = value; },
-      select: (value) => { input.value = item.options.indexOf(value); },
-    }[item.kind];
+      select: (value) => { input.value = JSON.stringify(value); },
+    }[kind];
     const paint = () => {
-      if (item.kind !== "range") return;
-      shown.textContent = written(read(), item);
+      if (kind !== "range") return;
+      shown.textContent = written(input, positions);
       input.setAttribute("aria-valuetext", shown.textContent);
-      input.style.setProperty("--filled", (read() - item.min) / (item.max - item.min));
+      input.style.setProperty("--filled", (read() - input.min) / (input.max - input.min));
     };
-    input.addEventListener("input", () => { paint(); changed(read()); });
-    row.append(element("label", { for: id }, item.label), input, shown);
-    return { row, put(value) { write(value); paint(); } };
+    const nearest = (value) => positions.reduce(
+      (best, each, i) => (Math.abs(each - value) < Math.abs(positions[best] - value) ? i : best), 0,
+    );
+    const ends = positions ? [positions[0], positions.at(-1)] : [Number(input.min), Number(input.max)];
+    const options = kind === "select" ? [...input.options].map((each) => JSON.parse(each.value)) : [];
+    input.addEventListener("input", () => { paint(); changed(); });
+    paint();
+    return {
+      param: input.dataset.param,
+      name: input.dataset.param.replace(/^at_/, ""),
+      signal: read,
+      value: () => (positions ? positions[read()] : read()),
+      put(value) { write(positions ? nearest(value) : value); paint(); },
+      // Why a value cannot be shown; empty if it can.
+      fault(value) {
+        if (kind === "select") return options.includes(value) ? "" : `is none of ${options.join(", ")}`;
+        const outside = value < Math.min(...ends) || value > Math.max(...ends);
+        return kind === "range" && outside ? `lies outside ${spell(ends[0])} to ${spell(ends[1])}` : "";
+      },
+    };
   }
 
-  const refuse = () => Promise.reject(new Error("a picture of the book fetches nothing"));
+  // ------------------------------------------------------------------ the state in the address
+  // ?step-size.eta=0.3&simplex.p=0.5,0.3,0.2 : figure, parameter, value as the reader sees it.
+  const round = (number) => Number(number.toPrecision(6));
+  const plain = (value) => (typeof value === "number" ? round(value) : value);
+  const spell = (value) => (Array.isArray(value) ? value.map(plain).join(",") : String(plain(value)));
 
-  async function draw(figure) {
-    const { spec, positions, alt } = figure.explorable;
-    const stage = figure.querySelector(".explorable-view");
-    await load();
-
-    const controls = takeControls(spec, positions);
-    const state = Object.fromEntries(controls.map((item) => [item.name, item.start]));
-    let view = null, drawnAt = 0;
-
-    async function embed() {
-      const width = stage.clientWidth;
-      const fitted = chartLook.fit(spec, width);
-      const compiled = vegaLite.compile(fitted, { logger: vega.logger(vega.Error) }).spec;
-      view?.finalize();
-      view = new vega.View(vega.parse(compiled), {
-        renderer: "svg", hover: true, logLevel: vega.Error,
-        loader: { load: refuse, sanitize: refuse },
-      });
-      for (const [name, value] of Object.entries(state)) view.signal(name, value);
-      const canvas = element("div", { class: "explorable-canvas" });
-      await view.initialize(canvas).runAsync();
-      stage.replaceChildren(canvas);
-      const graphic = canvas.querySelector("svg");
-      graphic.setAttribute("role", "img");
-      graphic.setAttribute("aria-label", alt);
-      for (const name of ["aria-label", "role"]) stage.removeAttribute(name);
-      stage.style.minHeight = "";
-      drawnAt = width;
+  // The value that a text stands for, for a parameter like `start`; undefined if for none.
+  function understand(text, start) {
+    if (Array.isArray(start)) {
+      const values = text.split(",").map((part) => understand(part, start[0]));
+      return values.length === start.length && !values.includes(undefined) ? values : undefined;
     }
+    if (typeof start === "boolean") return { true: true, false: false }[text];
+    if (typeof start !== "number") return text;
+    return text.trim() !== "" && Number.isFinite(Number(text)) ? Number(text) : undefined;
+  }
 
+  function addressed(figure, state, starts, anchor = location.hash) {
+    const name = figure.id.replace(/^explore-/, "");
+    const query = new URLSearchParams(location.search);
+    for (const [key, value] of Object.entries(state)) {
+      if (spell(value) === spell(starts[key])) query.delete(`${name}.${key}`);
+      else query.set(`${name}.${key}`, spell(value));
+    }
+    const text = query.toString().replaceAll("%2C", ",");
+    return location.pathname + (text ? `?${text}` : "") + anchor;
+  }
+
+  // What the address asks of a figure, as {state, faults}: a value that cannot be shown is named.
+  function asked(figure, starts, accept) {
+    const name = figure.id.replace(/^explore-/, "");
+    const state = {}, faults = [];
+    for (const [key, text] of new URLSearchParams(location.search)) {
+      if (!key.startsWith(`${name}.`)) continue;
+      const parameter = key.slice(name.length + 1);
+      if (!(parameter in starts)) {
+        faults.push(`This picture has no ${parameter}; it has ${Object.keys(starts).join(", ")}.`);
+        continue;
+      }
+      const value = understand(text, starts[parameter]);
+      const fault = value === undefined ? "is not a value of it" : accept(parameter, value);
+      if (fault) faults.push(`The address asks for ${parameter} = ${text}, which ${fault}.`);
+      else state[parameter] = value;
+    }
+    return { state, faults };
+  }
+
+  const remember = (address) => {
+    try { history.replaceState(history.state, "", address); } catch { /* the link below the picture has it */ }
+  };
+
+  async function copied(text) {
+    try {
+      await navigator.clipboard.writeText(text);
+      return true;
+    } catch {
+      return false; // no permission, or a page opened from disk
+    }
+  }
+
+  // Reset and link under a figure; `now()` is the state, `put(state)` shows another one.
+  function manage(figure, now, put, fault) {
+    const starts = now();
+    const at = (selector) => figure.querySelector(`.explorable-${selector}`);
+    const link = at("link"), said = at("said");
+    const refresh = () => { link.href = addressed(figure, now(), starts, `#${figure.id}`); };
+    link.addEventListener("click", async (event) => {
+      event.preventDefault();
+      remember(link.href);
+      said.textContent = await copied(link.href) ? "copied" : "it is in the address bar";
+      setTimeout(() => { said.textContent = ""; }, 4000);
+    });
+    at("reset").addEventListener("click", () => put(starts));
+    let timer = 0;
+    figure.addEventListener("explorable:change", () => {
+      refresh();
+      clearTimeout(timer);
+      timer = setTimeout(() => remember(addressed(figure, now(), starts)), 400);
+    });
+    refresh();
+    at("controls").disabled = false;
+    Object.assign(figure.explorable, { put, state: now });
+    const { state, faults } = asked(figure, starts, fault);
+    if (Object.keys(state).length) put(state);
+    if (faults.length) complain(figure, faults);
+  }
+
+  function complain(figure, faults) {
+    const note = element("p", { class: "explorable-note", role: "status" }, faults.join(" "));
+    figure.querySelector(".explorable-view").after(note);
+  }
+
+  // Whoever keeps the state of a page (its address, a lesson, a printed twin) listens to this.
+  const announce = (figure, state) => figure.dispatchEvent(
+    new CustomEvent("explorable:change", { bubbles: true, detail: { ...state } }),
+  );
+
+  // ------------------------------------------------------------------ charts
+  async function showChart(figure) {
+    await loadAll(CHART);
+    const spec = await chartOf(figure);
+    const { positions = {} } = figure.explorable.record;
     // At most one redraw a frame, whatever the slider sends; the picture is never built anew.
     let pending = null;
-    function set(name, value) {
-      state[name] = value;
+    const redraw = () => {
       pending ??= requestAnimationFrame(async () => {
         pending = null;
-        for (const [key, now] of Object.entries(state)) view.signal(key, now);
-        await view.runAsync();
-        // Whoever keeps the state of a page (its address, a lesson) listens here.
-        const news = { bubbles: true, detail: { ...state } };
-        figure.dispatchEvent(new CustomEvent("explorable:change", news));
+        await picture.set(signals());
+        announce(figure, now());
       });
-    }
-
-    await embed();
-
-    if (controls.length) {
-      const made = controls.map((item) => control(
-        item, `${figure.id}-${item.name}`, (value) => set(item.name, value),
-      ));
-      const put = (values) => controls.forEach((item, i) => {
-        if (!(item.name in values)) return;
-        made[i].put(values[item.name]);
-        set(item.name, values[item.name]);
-      });
-      const starts = { ...state };
-      const reset = element("button", { type: "button", class: "explorable-reset" }, "Reset");
-      reset.addEventListener("click", () => put(starts));
-      const panel = element("div", { class: "explorable-controls" });
-      panel.append(...made.map((each) => each.row), reset);
-      controls.forEach((item, i) => made[i].put(item.start));
-      stage.after(panel);
-      Object.assign(figure.explorable, { put, state: () => ({ ...state }) });
-    }
-
-    let timer = 0;
-    new ResizeObserver(() => {
-      clearTimeout(timer);
-      timer = setTimeout(() => {
-        if (stage.clientWidth > 0 && Math.abs(stage.clientWidth - drawnAt) > 1) embed();
-      }, 120);
-    }).observe(stage);
-    figure.dataset.drawn = "yes";
+    };
+    const controls = [...figure.querySelectorAll("[data-param]")].map(
+      (input) => control(input, positions[input.dataset.param], redraw),
+    );
+    const signals = () => Object.fromEntries(controls.map((each) => [each.param, each.signal()]));
+    const now = () => Object.fromEntries(controls.map((each) => [each.name, each.value()]));
+    const picture = await chart.draw(
+      figure.querySelector(".explorable-view"), spec, signals(), figure.explorable.alt,
+    );
+    if (!controls.length) return;
+    const put = (values) => {
+      for (const each of controls) if (each.name in values) each.put(values[each.name]);
+      redraw();
+    };
+    manage(figure, now, put, (name, value) => controls.find((each) => each.name === name).fault(value));
   }
 
+  // ------------------------------------------------------------------ stages
+  // The model of anywidget, as far as a stage uses it: one trait, `state`.
+  function modelOf(state, changed) {
+    const listeners = [];
+    return {
+      get: () => state,
+      set(_, next) { state = next; for (const tell of listeners) tell(); },
+      save_changes: () => changed(state),
+      on: (_, tell) => listeners.push(tell),
+    };
+  }
+
+  async function showStage(figure) {
+    const { stage, state: starts } = figure.explorable.record;
+    await load(`stages/${stage}.js`);
+    const view = figure.querySelector(".explorable-view");
+    const model = modelOf(starts, (state) => announce(figure, state));
+    stages[stage].render({ model, el: view });
+    view.style.minHeight = "0";
+    const put = (values) => {
+      model.set("state", { ...model.get("state"), ...values });
+      model.save_changes();
+    };
+    const now = () => ({ ...model.get("state") });
+    manage(figure, now, put, (name, value) => stages[stage].fault({ ...starts, [name]: value }));
+  }
+
+  // ------------------------------------------------------------------ the page
   async function show(figure) {
-    if (figure.explorable.started) return;
-    figure.explorable.started = true;
-    try {
-      await draw(figure);
-    } catch (error) {
-      console.error(`${figure.id}: ${error.message}`);
-      const words = `This picture could not be drawn. It shows: ${figure.explorable.alt}`;
-      const sorry = element("p", { class: "explorable-failed" }, words);
-      figure.querySelector(".explorable-view").replaceChildren(sorry);
-      figure.dataset.drawn = "failed";
-    }
+    return figure.explorable.shown ??= (async () => {
+      try {
+        await (figure.explorable.record.stage ? showStage : showChart)(figure);
+        figure.dataset.drawn = "yes";
+      } catch (error) {
+        console.error(`${figure.id}: ${error.message}`);
+        const words = `This picture could not be drawn. It shows: ${figure.explorable.alt}`;
+        const sorry = element("p", { class: "explorable-failed" }, words);
+        figure.querySelector(".explorable-view").replaceChildren(sorry);
+        figure.dataset.drawn = "failed";
+      }
+    })();
   }
 
   const figures = [...document.querySelectorAll("figure.explorable")];
@@ -188,13 +262,16 @@
     }
   }, { rootMargin: "800px 0px" });
   for (const figure of figures) {
-    const read = (name) => JSON.parse(figure.querySelector(`script.${name}`)?.textContent ?? "{}");
-    const stage = figure.querySelector(".explorable-view");
-    const spec = read("explorable-spec");
-    const { positions = {} } = read("explorable-record");
-    figure.explorable = { spec, positions, alt: stage.getAttribute("aria-label") };
-    stage.style.minHeight = `${chartLook.height(spec)}px`;
+    const alt = figure.querySelector(".explorable-view").getAttribute("aria-label");
+    const record = JSON.parse(figure.querySelector(".explorable-record").textContent);
+    figure.explorable = { record, alt };
     near.observe(figure);
   }
   window.addEventListener("beforeprint", () => figures.forEach(show));
+
+  return {
+    show: () => Promise.all(figures.map(show)), // draw them all now
+    receive(name, spec) { received[name] = spec; },
+    stage(name, module) { stages[name] = module; },
+  };
 })();

@@ -1,6 +1,6 @@
-// How a chart of the book looks: the page's type and ink, and a width that follows the page.
-// Used by explorable.js. Specs are Vega-Lite; nothing here knows about sliders or drawing.
-window.chartLook = (() => {
+// How a chart of the book looks and is drawn: the page's type and ink, a width that follows the page,
+// handles on the chart that a hand pulls. Used by explorable.js. Specs are Vega-Lite.
+window.chart = (() => {
   "use strict";
   const NARROW = 560; // px: below it, pictures side by side stand one below the other
   const AXES = 64; // px beside the plot of each part, for its labels
@@ -68,22 +68,61 @@ window.chartLook = (() => {
     spec.width ?? Infinity, ...PARTS.flatMap((key) => spec[key] ?? []).map(narrowest),
   );
 
-  return {
-    // The chart in the page's look at this width.
-    fit(spec, width) {
-      const fitted = { ...spread(spec, width), background: null };
-      fitted.config = merge(spec.config ?? {}, config(width, narrowest(fitted)));
-      if (isSingle(spec)) fitted.autosize = { type: "fit-x", contains: "padding" };
-      else fitted.padding = { left: 0, right: 2, top: 2, bottom: 6 };
-      return fitted;
-    },
+  // The chart in the page's look at this width.
+  function fit(spec, width) {
+    const fitted = { ...spread(spec, width), background: null };
+    fitted.config = merge(spec.config ?? {}, config(width, narrowest(fitted)));
+    if (isSingle(spec)) fitted.autosize = { type: "fit-x", contains: "padding" };
+    else fitted.padding = { left: 0, right: 2, top: 2, bottom: 6 };
+    return fitted;
+  }
 
-    // About how high it will be, in px, so that nothing on the page jumps when it is drawn.
-    height: function height(spec) {
-      const below = (spec.vconcat ?? []).map(height);
-      const beside = (spec.hconcat ?? spec.concat ?? []).map(height);
-      if (below.length) return below.reduce((sum, each) => sum + each, 0);
-      return beside.length ? Math.max(...beside) : (spec.height ?? 260) + 50;
-    },
-  };
+  const refuse = () => Promise.reject(new Error("a picture of the book fetches nothing"));
+
+  // Draw a chart into an element and keep it as wide as the page. Gives {set(state), scale(...)}.
+  async function draw(stage, spec, state, alt) {
+    let view = null, drawnAt = 0, redrawn = () => {};
+
+    async function embed() {
+      const width = stage.clientWidth;
+      const compiled = vegaLite.compile(fit(spec, width), { logger: vega.logger(vega.Error) }).spec;
+      view?.finalize();
+      view = new vega.View(vega.parse(compiled), {
+        renderer: "svg", hover: true, logLevel: vega.Error,
+        loader: { load: refuse, sanitize: refuse },
+      });
+      for (const [name, value] of Object.entries(state)) view.signal(name, value);
+      const canvas = document.createElement("div");
+      canvas.className = "explorable-canvas";
+      await view.initialize(canvas).runAsync();
+      stage.replaceChildren(canvas);
+      const graphic = canvas.querySelector("svg");
+      graphic.setAttribute("role", "img");
+      graphic.setAttribute("aria-label", alt);
+      for (const name of ["aria-label", "role"]) stage.removeAttribute(name);
+      stage.style.minHeight = "0";
+      drawnAt = width;
+      redrawn();
+    }
+
+    await embed();
+    let timer = 0;
+    new ResizeObserver(() => {
+      clearTimeout(timer);
+      timer = setTimeout(() => {
+        if (stage.clientWidth > 0 && Math.abs(stage.clientWidth - drawnAt) > 1) embed();
+      }, 120);
+    }).observe(stage);
+
+    return {
+      async set(next) {
+        Object.assign(state, next);
+        for (const [name, value] of Object.entries(state)) view.signal(name, value);
+        await view.runAsync();
+        redrawn();
+      },
+    };
+  }
+
+  return { draw };
 })();
