@@ -10,7 +10,7 @@ from importlib import import_module
 
 __version__ = "0.1.0"
 
-_modules = ("checks", "explore", "figures", "info", "policy", "runtime")
+_modules = ("checks", "explore", "figures", "info", "policy", "runtime", "stages")
 __all__ = [*_modules, "__version__"]
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from importlib.util import find_spec
 
 from labutils.figures import checked_alt
+from labutils.stages import FOLDER, Stage, source
 
 MIME = "application/vnd.entropylab.explorable+json"
 LIMIT = 400_000
@@ -55,17 +56,43 @@ def slider(lo, hi, n=21, value=None, label=None, log=False):
     return Slider(values, start, label or "", log)
 
 
-def explore(f, sliders=None, *, name, alt, caption=""):
+@dataclass(frozen=True)
+class Handle:
+    """A point on a chart that a hand pulls: made by `handle`."""
+
+    x: float | str
+    y: float | str
+    part: tuple = ()
+
+
+def handle(x, y, part=()):
+    """A point on a chart to pull: x and y are each a number, or the name of a parameter to set.
+
+    A handle never comes alone: the slider of its parameter does the same by keyboard.
+
+    part  which chart it belongs to, where several stand side by side or stacked: its place in them,
+          from 0, and so on inside; (1, 0) is the first in the second row
+
+    Errors: ValueError when neither x nor y names a parameter.
+    """
+    if not any(isinstance(each, str) for each in (x, y)):
+        raise ValueError(f"x or y must name the parameter that the handle sets; got x={x!r}, y={y!r}")
+    return Handle(x, y, tuple(part))
+
+
+def explore(f, sliders=None, *, name, alt, caption="", handles=()):
     """Show a picture whose parameters the reader moves.
 
-    f        a function of the parameters that returns an Altair chart, or a finished chart
-             that has parameters of its own (then sliders is not given)
+    f        a function of the parameters that returns an Altair chart; or, without sliders,
+             a finished chart that has parameters of its own, or a stage (`labutils.stages`)
     sliders  {parameter: slider(...)} for a function
     name     how a page refers to it, such as "step-size"
     alt      what the picture shows, in a sentence
     caption  what to try, shown under the picture
+    handles  points on the chart that set parameters when pulled: [handle(...), ...]
 
-    With a kernel the controls are ipywidgets and f is called at each move. Where outputs are
+    With a kernel the controls are ipywidgets and f is called at each move; a stage becomes an
+    anywidget, which is returned: its `state` is what the hand has set. Where outputs are
     recorded (LABUTILS_EXPLORE=static) f is called on the whole grid and the picture moves by
     itself in a page. For that, all charts must be equal but for their data: fix every scale.
 
@@ -74,6 +101,14 @@ def explore(f, sliders=None, *, name, alt, caption=""):
     if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", name or ""):
         raise ValueError(f"name must be lower-case words joined by '-'; got {name!r}")
     alt = checked_alt(alt)
+    record = {"name": name, "alt": alt, "caption": " ".join(caption.split())}
+    if isinstance(f, Stage):
+        if sliders is not None:
+            raise ValueError("sliders belong to a function; a stage brings its own handles")
+        if _live():
+            return _widget(f)
+        _show(record | {"stage": f.name, "state": f.state, "heights": list(f.heights)})
+        return None
     if callable(f) and not hasattr(f, "to_dict"):
         if not sliders or not all(isinstance(s, Slider) for s in sliders.values()):
             raise ValueError(f"sliders must be {{parameter: slider(...)}} for a function; got {sliders!r}")
@@ -86,7 +121,14 @@ def explore(f, sliders=None, *, name, alt, caption=""):
             raise ValueError("sliders belong to a function; a finished chart brings its own parameters")
         spec, positions = f.to_dict(), {}
     spec = _plain_names(spec)
-    _display(spec, {"name": name, "alt": alt, "caption": " ".join(caption.split()), "positions": positions})
+    known = {param["name"].removeprefix("at_") for param in spec.get("params", []) if "bind" in param}
+    for each in handles:
+        if unknown := {v for v in (each.x, each.y) if isinstance(v, str)} - known:
+            raise ValueError(f"handles must name parameters that have a control ({', '.join(sorted(known))}); got {unknown}")
+    knobs = [{"name": f"handle-{i}", "x": h.x, "y": h.y, "part": list(h.part)} for i, h in enumerate(handles)]
+    version = int(re.search(r"/v(\d+)", spec["$schema"]).group(1))
+    _show(record | {"positions": positions} | ({"handles": knobs} if knobs else {}), {f"application/vnd.vegalite.v{version}+json": spec})
+    return None
 
 
 def precomputed(f, sliders):
@@ -195,13 +237,11 @@ def _difference(a, b, path="chart"):
     return path
 
 
-def _display(spec, record):
+def _show(record, data=None):
     """`positions` in the record are the values that a page writes beside sliders that count."""
     from IPython.display import display
 
-    version = int(re.search(r"/v(\d+)", spec["$schema"]).group(1))
-    vega = f"application/vnd.vegalite.v{version}+json"
-    display({vega: spec, "text/plain": record["alt"], MIME: record}, raw=True)
+    display({**(data or {}), "text/plain": record["alt"], MIME: record}, raw=True)
 
 
 def _live():
@@ -231,3 +271,16 @@ def _control(widgets, name, slider):
                                       step=(math.log10(hi) - math.log10(lo)) / 200, readout_format=".3g", **common)
     return widgets.FloatSlider(value=slider.value, min=lo, max=hi, step=(hi - lo) / 200,
                                readout_format=".3g", **common)
+
+
+def _widget(stage):
+    """A stage with a kernel: its `state` is shared with the page."""
+    import anywidget
+    import traitlets
+
+    class Live(anywidget.AnyWidget):
+        _esm = source(stage.name)
+        _css = (FOLDER / "stage.css").read_text(encoding="utf8")
+        state = traitlets.Dict(stage.state).tag(sync=True)
+
+    return Live()

@@ -7,12 +7,15 @@ picture: a script each, because a page opened from disk may load scripts and not
 import hashlib
 import json
 import re
+import shutil
 from html import escape
 from pathlib import Path
 
 import records
 from docutils import nodes
 from sphinx.util.docutils import SphinxDirective
+
+from labutils import stages
 
 
 def rewrite_outputs(app, docname, source):
@@ -97,10 +100,24 @@ def share(html):
     return SPEC.sub(move, html), files
 
 
+def stage_script(name):
+    """The module of a stage as an ordinary script: pages opened from disk may load no modules."""
+    module, found = re.subn(r"^export default (\{.*\});$", rf'explorables.stage("{name}", \1);',
+                            stages.source(name), flags=re.M)
+    if found != 1:
+        raise ValueError(f"the stage {name} must end in one line `export default {{ ... }};`; found {found}")
+    return f"(() => {{\n\"use strict\";\n{module}}})();\n"
+
+
 def share_all(app, exception):
     """When all pages are written and looked through for outside addresses: move their charts out."""
     if exception is not None or app.builder.format != "html":
         return
+    folder = Path(app.outdir) / "_static" / "stages"
+    folder.mkdir(parents=True, exist_ok=True)
+    shutil.copy(stages.FOLDER / "stage.css", folder)
+    for name in stages.NAMES:
+        (folder / f"{name}.js").write_text(stage_script(name), encoding="utf8")
     folder = Path(app.outdir) / "_static" / "charts"
     for path in sorted(Path(app.outdir).rglob("*.html")):
         html, files = share(path.read_text(encoding="utf8"))

@@ -121,7 +121,78 @@ window.chart = (() => {
         await view.runAsync();
         redrawn();
       },
+      // Put handles on the chart; `now()` gives the values of the parameters, `put(values)` sets them.
+      // They are for the hand: the sliders below do the same by keyboard.
+      hold(handles, now, put) {
+        redrawn = () => {
+          const graphic = stage.querySelector(".explorable-canvas > svg");
+          const layer = overlay(graphic);
+          for (const handle of handles) pin(layer, handle, place(view, handle.part), now, put);
+        };
+        redrawn();
+      },
     };
+  }
+
+  // The layer of handles over a drawing, made once for each drawing, in the drawing's units.
+  const SVG = "http://www.w3.org/2000/svg";
+  function overlay(graphic) {
+    let layer = graphic.parentElement.querySelector(".explorable-handles");
+    if (layer) return layer;
+    layer = document.createElementNS(SVG, "svg");
+    layer.setAttribute("class", "explorable-handles");
+    layer.setAttribute("aria-hidden", "true");
+    layer.setAttribute("viewBox", graphic.getAttribute("viewBox"));
+    layer.style.width = `${graphic.getBoundingClientRect().width}px`;
+    graphic.after(layer);
+    return layer;
+  }
+
+  // The scales of one part of a drawing, with its corner: {x, y, left, top}.
+  function place(view, part) {
+    let [left, top] = view.origin();
+    let group = view.scenegraph().root.items[0], prefix = "";
+    for (const index of part) {
+      prefix += `concat_${index}_`;
+      group = group.items.find((mark) => mark.name === `${prefix}group`).items[0];
+      left += group.x;
+      top += group.y;
+    }
+    return { x: view.scale(`${prefix}x`), y: view.scale(`${prefix}y`), left, top };
+  }
+
+  // Put a handle where its parameters are; the first time, make it and let the hand move it.
+  function pin(layer, handle, axes, now, put) {
+    const value = (given) => (typeof given === "string" ? now()[given] : given);
+    const knob = layer.querySelector(`[data-name="${handle.name}"]`) ?? grip(layer, handle, put);
+    knob.axes = axes;
+    knob.setAttribute("cx", axes.left + axes.x(value(handle.x)));
+    knob.setAttribute("cy", axes.top + axes.y(value(handle.y)));
+  }
+
+  function grip(layer, handle, put) {
+    const knob = document.createElementNS(SVG, "circle");
+    knob.dataset.name = handle.name;
+    knob.setAttribute("r", 9);
+    knob.setAttribute("class", "explorable-handle");
+    layer.append(knob);
+    let pulled = false;
+    knob.addEventListener("pointerdown", (event) => {
+      pulled = true;
+      knob.setPointerCapture(event.pointerId);
+      event.preventDefault();
+    });
+    knob.addEventListener("pointermove", (event) => {
+      if (!pulled) return;
+      const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(layer.getScreenCTM().inverse());
+      const values = {};
+      for (const [axis, along] of [["x", at.x - knob.axes.left], ["y", at.y - knob.axes.top]]) {
+        if (typeof handle[axis] === "string") values[handle[axis]] = knob.axes[axis].invert(along);
+      }
+      put(values);
+    });
+    for (const end of ["pointerup", "pointercancel"]) knob.addEventListener(end, () => { pulled = false; });
+    return knob;
   }
 
   return { draw };

@@ -23,6 +23,12 @@ window.explorables = (() => {
     script.onerror = () => fail(new Error(`${path} did not load`));
     document.head.append(script);
   });
+  const loadStyle = (path) => loading[path] ??= new Promise((done, fail) => {
+    const link = element("link", { rel: "stylesheet", href: new URL(path, here).href });
+    link.onload = done;
+    link.onerror = () => fail(new Error(`${path} did not load`));
+    document.head.append(link);
+  });
   const loadAll = (paths) => paths.reduce((before, path) => before.then(() => load(path)), Promise.resolve());
 
   async function chartOf(figure) {
@@ -185,7 +191,7 @@ window.explorables = (() => {
   async function showChart(figure) {
     await loadAll(CHART);
     const spec = await chartOf(figure);
-    const { positions = {} } = figure.explorable.record;
+    const { positions = {}, handles = [] } = figure.explorable.record;
     // At most one redraw a frame, whatever the slider sends; the picture is never built anew.
     let pending = null;
     const redraw = () => {
@@ -208,6 +214,7 @@ window.explorables = (() => {
       for (const each of controls) if (each.name in values) each.put(values[each.name]);
       redraw();
     };
+    if (handles.length) picture.hold(handles, now, put);
     manage(figure, now, put, (name, value) => controls.find((each) => each.name === name).fault(value));
   }
 
@@ -225,7 +232,7 @@ window.explorables = (() => {
 
   async function showStage(figure) {
     const { stage, state: starts } = figure.explorable.record;
-    await load(`stages/${stage}.js`);
+    await Promise.all([load(`stages/${stage}.js`), loadStyle("stages/stage.css")]);
     const view = figure.querySelector(".explorable-view");
     const model = modelOf(starts, (state) => announce(figure, state));
     stages[stage].render({ model, el: view });
