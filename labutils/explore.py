@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from labutils.figures import checked_alt
+from labutils.figures import BLUE, checked_alt
 from labutils.stages import FOLDER, Stage, source
 
 MIME = "application/vnd.entropylab.explorable+json"
@@ -63,21 +63,23 @@ class Handle:
     x: float | str
     y: float | str
     part: tuple = ()
+    colour: str = BLUE
 
 
-def handle(x, y, part=()):
+def handle(x, y, part=(), colour=BLUE):
     """A point on a chart to pull: x and y are each a number, or the name of a parameter to set.
 
     A handle never comes alone: the slider of its parameter does the same by keyboard.
 
     part  which chart it belongs to, where several stand side by side or stacked: its place in them,
           from 0, and so on inside; (1, 0) is the first in the second row
+    colour  of the knob, one of `labutils.figures`
 
     Errors: ValueError when neither x nor y names a parameter.
     """
     if not any(isinstance(each, str) for each in (x, y)):
         raise ValueError(f"x or y must name the parameter that the handle sets; got x={x!r}, y={y!r}")
-    return Handle(x, y, tuple(part))
+    return Handle(x, y, tuple(part), colour)
 
 
 def explore(f, sliders=None, *, name, alt, caption="", handles=()):
@@ -125,7 +127,7 @@ def explore(f, sliders=None, *, name, alt, caption="", handles=()):
     for each in handles:
         if unknown := {v for v in (each.x, each.y) if isinstance(v, str)} - known:
             raise ValueError(f"handles must name parameters that have a control ({', '.join(sorted(known))}); got {unknown}")
-    knobs = [{"name": f"handle-{i}", "x": h.x, "y": h.y, "part": list(h.part)} for i, h in enumerate(handles)]
+    knobs = [{"name": f"handle-{i}", "x": h.x, "y": h.y, "part": list(h.part), "colour": h.colour} for i, h in enumerate(handles)]
     version = int(re.search(r"/v(\d+)", spec["$schema"]).group(1))
     _show(record | {"positions": positions} | ({"handles": knobs} if knobs else {}), {f"application/vnd.vegalite.v{version}+json": spec})
     return None

@@ -173,8 +173,9 @@ window.chart = (() => {
   function grip(layer, handle, put) {
     const knob = document.createElementNS(SVG, "circle");
     knob.dataset.name = handle.name;
-    knob.setAttribute("r", 9);
+    knob.setAttribute("r", 10);
     knob.setAttribute("class", "explorable-handle");
+    knob.style.stroke = handle.colour;
     layer.append(knob);
     let pulled = false;
     knob.addEventListener("pointerdown", (event) => {

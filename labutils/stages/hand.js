@@ -1,5 +1,5 @@
 // What every stage is made of: SVG elements, numbers as text, handles that a hand or a key moves.
-// A stage file is this file, then its own, which ends in `export default { render, fault, measures };`
+// A stage is this file, then its own, which ends by exporting { render, fault, measures }
 // (a module as anywidget takes it). The book's pages load the same lines as an ordinary script.
 const SVG = "http://www.w3.org/2000/svg";
 const COLOURS = {
@@ -33,7 +33,10 @@ const put = (element, attributes) => {
 
 const within = (value, low, high) => Math.min(high, Math.max(low, value));
 const digits = (value, places = 3) => value.toFixed(places).replace("-", "\u2212");
-const signed = (value, places = 3) => (value >= 0 ? "+" : "") + digits(value, places);
+const signed = (value, places = 3) => { // a rounded 0 has no sign
+  const text = digits(value, places);
+  return Number(value.toFixed(places)) === 0 ? text.replace("\u2212", "") : (value > 0 ? "+" : "") + text;
+};
 
 // A button that sets the state, such as "uniform".
 function preset(parent, words, act) {

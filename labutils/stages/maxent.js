@@ -189,7 +189,7 @@ function render({ model, el }) {
   });
   function hold(spread) {
     const { mean, spread: now } = current();
-    if (!state().holdSpread) change({ mean, holdMean: true, spread: now, holdSpread: true });
+    if (!state().holdSpread) change({ mean: hundredth(mean), holdMean: true, spread: hundredth(now), holdSpread: true });
     seek({ spread });
   }
 
@@ -213,8 +213,15 @@ function render({ model, el }) {
       put(shares[k], { y: Math.max(12, top - 13) });
       shares[k].textContent = digits(p[k], 2);
     });
-    const points = Array.from({ length: 61 }, (_, i) => 0.7 + (5.6 * i) / 60);
-    put(curve, { d: `M${points.map((x) => `${column(x).toFixed(1)} ${(Math.max(6, base - tall * height(x))).toFixed(1)}`).join("L")}` });
+    const points = Array.from({ length: 113 }, (_, i) => 0.7 + (5.6 * i) / 112);
+    let pen = "M"; // lifted where the curve leaves the picture
+    put(curve, { d: points.map((x) => {
+      const y = base - tall * height(x);
+      if (y < 4) { pen = "M"; return ""; }
+      const piece = `${pen}${column(x).toFixed(1)} ${y.toFixed(1)}`;
+      pen = "L";
+      return piece;
+    }).join("") });
     balance.move(column(mean), rail + 10);
     balance.group.classList.toggle("stage-idle", !given.holdMean);
     balance.say(`${mean.toFixed(2)}${given.holdMean ? ", held" : ""}`, mean);

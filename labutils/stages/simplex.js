@@ -198,7 +198,7 @@ function render({ model, el }) {
     const logs = state().p.map(Math.log), level = mean(state().p, logs);
     change({ z: logs.map((each) => Math.round(within((each - level) / 2, -REACH, REACH) * 20) / 20) });
   });
-  preset(presets, "uniform policy", () => change({ p: [0.333, 0.333, 0.334] }));
+  preset(presets, "uniform policy", () => change({ p: CENTRE }));
 }
 
 export default { render, fault, measures };

@@ -8,7 +8,7 @@ import pytest
 
 from labutils import explore as module
 from labutils import figures
-from labutils.explore import explore, precomputed, slider
+from labutils.explore import explore, handle, precomputed, slider
 
 PAGES = {"light": "#fdfcfa", "dark": "#15181d"}
 
@@ -181,3 +181,22 @@ def test_bad_mode_and_missing_sliders(monkeypatch):
     monkeypatch.setenv("LABUTILS_EXPLORE", "maybe")
     with pytest.raises(ValueError, match="LABUTILS_EXPLORE must be live or static; got 'maybe'"):
         explore(lines, {"a": slider(0, 1)}, name="lines", alt="A line that follows its sliders")
+
+
+def dial():
+    slope = alt.param("slope", value=1, bind=alt.binding_range(min=0, max=2, step=0.1))
+    free = alt.param("free", value=1)
+    return alt.Chart(alt.Data(values=[{"x": 1}])).mark_point().encode(x="x:Q").add_params(slope, free)
+
+
+def test_handles_travel_with_the_chart(shown):
+    explore(dial(), name="dial", alt="A point whose place follows the slope", handles=[handle(x="slope", y=0.5, part=(1, 0))])
+    assert shown[0][module.MIME]["handles"] == [
+        {"name": "handle-0", "x": "slope", "y": 0.5, "part": [1, 0], "colour": figures.BLUE}]
+
+
+def test_a_handle_needs_a_parameter_with_a_control():
+    with pytest.raises(ValueError, match="x or y must name the parameter that the handle sets; got x=1, y=2"):
+        handle(x=1, y=2)
+    with pytest.raises(ValueError, match=r"handles must name parameters that have a control \(slope\); got \{'free'\}"):
+        explore(dial(), name="dial", alt="A point whose place follows the slope", handles=[handle(x="free", y=0)])

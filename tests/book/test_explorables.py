@@ -1,0 +1,102 @@
+"""How an explorable stands in a page: controls from the start, large charts in shared files, stages."""
+
+import json
+import re
+
+import pytest
+
+
+@pytest.fixture
+def ext(tiny_book):  # puts book/_ext on the path
+    import explorable_ext
+    return explorable_ext
+
+
+@pytest.fixture
+def records(tiny_book):
+    import records
+    return records
+
+
+RECORD = {"name": "dial", "alt": "A dial that a reader turns", "caption": "Turn it.", "positions": {}}
+SPEC = {
+    "height": 200, "mark": "bar",
+    "params": [
+        {"name": "at_eta", "value": 2, "bind": {"input": "range", "min": 0, "max": 4, "step": 1, "name": "step η"}},
+        {"name": "method", "value": "b", "bind": {"input": "select", "options": ["a", "b"], "labels": ["A & C", "B"]}},
+        {"name": "on", "value": True, "bind": {"input": "checkbox", "name": "natural: "}},
+        {"name": "brush", "select": "interval", "bind": "scales"},
+    ],
+}
+
+
+def test_controls_stand_in_the_page_before_any_script(records):
+    html = records.vega_figure(SPEC, RECORD)
+    assert re.search(r'<input type="range" id="explore-dial-at_eta"[^>]* min="0" max="4" step="1" value="2">', html)
+    assert '<label for="explore-dial-at_eta">step η</label>' in html and ">natural</label>" in html
+    assert '<option value="&quot;b&quot;" selected>B</option>' in html and "A &amp; C" in html
+    assert re.search(r'<input type="checkbox"[^>]* checked>', html)
+    assert html.count("data-param=") == 3 and '<fieldset class="explorable-controls" disabled>' in html
+    left = json.loads(re.search(r'explorable-spec">(.*?)</script>', html).group(1))["params"]
+    assert left == [{"name": "at_eta", "value": 2}, {"name": "method", "value": "b"}, {"name": "on", "value": True},
+                    {"name": "brush", "select": "interval", "bind": "scales"}]
+    assert len(SPEC["params"]) == 4 and "bind" in SPEC["params"][0], "the record itself stays as it is"
+
+
+def test_a_still_picture_has_no_controls(records):
+    html = records.vega_figure({"mark": "bar"}, {"alt": "A bar that nobody can move"}, "picture-1")
+    assert "fieldset" not in html and 'id="picture-1"' in html
+
+
+@pytest.mark.parametrize("spec, wide, narrow", [
+    ({"height": 200}, 250, 250), ({}, 310, 310),
+    ({"hconcat": [{"height": 100}, {"height": 200}]}, 250, 400),
+    ({"vconcat": [{"height": 50}, {"hconcat": [{"height": 100}, {}]}]}, 410, 560),
+])
+def test_the_place_of_a_picture_is_kept_for_it(records, spec, wide, narrow):
+    assert f"--wide: {wide}px; --narrow: {narrow}px" in records.vega_figure(spec, RECORD)
+
+
+def test_a_large_chart_moves_to_a_file_that_its_content_names(ext, records):
+    large = {"mark": "bar", "data": {"values": [{"x": i, "text": "</script>"} for i in range(200)]}}
+    html, files = ext.share(records.vega_figure(large, RECORD))
+    (name, script), = files.items()
+    assert "values" not in html and f'data-name="{name[:-3]}"' in html
+    blob = re.fullmatch(r'explorables\.receive\("\w{16}", (.*)\);\n', script).group(1)
+    assert json.loads(blob) == large
+    again, same = ext.share(records.vega_figure(large, {**RECORD, "name": "other"}))
+    assert same == files, "pages that show the same chart share its file"
+    large["data"]["values"][0]["x"] = 7
+    assert ext.share(records.vega_figure(large, RECORD))[1].keys() != files.keys()
+
+
+def test_a_small_chart_stays(ext, records):
+    html = records.vega_figure({"mark": "bar"}, RECORD)
+    assert ext.share(html) == (html, {})
+
+
+def test_a_stage_becomes_an_ordinary_script(ext):
+    script = ext.stage_script("simplex")
+    assert "export" not in script.replace("by exporting", "") and "import " not in script
+    assert 'explorables.stage("simplex", { render, fault, measures });' in script
+
+
+def test_a_stage_that_exports_nothing_is_named(ext, monkeypatch):
+    monkeypatch.setattr(ext.stages, "source", lambda name: "const nothing = 0;\n")
+    with pytest.raises(ValueError, match="the stage simplex must end in one line `export default"):
+        ext.stage_script("simplex")
+
+
+def test_a_stage_in_a_page(tiny_book):
+    state = {"p": [0.5, 0.3, 0.2]}
+    record = {"name": "corner", "alt": "A triangle to play with, by hand", "caption": "", "stage": "simplex",
+              "state": state, "heights": [400, 700]}
+    tiny_book.notebook("notebooks/lab", [{"text/plain": "x", "application/vnd.entropylab.explorable+json": record}])
+    tiny_book.page("index", "# A\n\n```{explorable} lab#corner\n```\n\n```{toctree}\nnotebooks/lab\n```\n")
+    assert tiny_book.build() == ""
+    for page in ("index", "notebooks/lab"):
+        html = tiny_book.html(page)
+        assert 'id="explore-corner"' in html and "--wide: 400px; --narrow: 700px" in html
+        found = json.loads(re.search(r'explorable-record">(.*?)</script>', html).group(1))
+        assert found == {"stage": "simplex", "state": state}
+    assert (tiny_book.target / "_static" / "stages" / "simplex.js").is_file()
