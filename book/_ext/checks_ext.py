@@ -4,6 +4,7 @@ The build warns (and `-W` stops it) for an `eq-` label without a check, for a ch
 that no page has, and for a quoted number that no check asserts.
 """
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 
@@ -53,7 +54,7 @@ class NumberRole(SphinxRole):
             logger.warning("no check quotes the number %r", label, location=self.get_location(), type="lab")
             return [nodes.literal(text=f"[{label}]")], []
         uri = address(self.env.app, self.env.docname, found[0])
-        node = nodes.reference("", found[0].quote, refuri=uri, internal=True, classes=["check-number"])
+        node = nodes.reference("", records.minus(found[0].quote), refuri=uri, internal=True, classes=["check-number"])
         node["reftitle"] = found[0].summary
         return [node], []
 
@@ -80,6 +81,26 @@ class ClaimDirective(SphinxDirective):
             html = f'<p class="check-badges">{badge(self.env.app, self.env.docname, checks)}</p>'
             box += nodes.raw("", html, format="html")
         return [box]
+
+
+class CheckDirective(SphinxDirective):
+    """```{check} eq-label```: a checked equation, the cell that checks it, and what that cell printed."""
+
+    required_arguments = 1
+
+    def run(self):
+        label = self.arguments[0]
+        checks = self.env.lab_checks.get(label, [])
+        if not label.startswith("eq-") or not checks:
+            raise self.error(f"no notebook checks the equation {label!r}")
+        note_dependencies(self.env, checks)
+        notebook = records.read(Path(self.env.srcdir) / f"{checks[0].docname}.ipynb")
+        code = nodes.literal_block("", records.cell_of(notebook, label), language="python")
+        return [CheckNode("", code, label=label)]
+
+
+class CheckNode(nodes.General, nodes.Element):
+    """Filled when all pages are read; holds the code of the cell."""
 
 
 class ResultsDirective(SphinxDirective):
@@ -154,11 +175,33 @@ def resolve(app, doctree, docname):
         if checks:
             html = f'<p class="check-badges">{badge(app, docname, checks)}</p>'
             node.parent.insert(node.parent.index(node) + 1, nodes.raw("", html, format="html"))
+    for node in list(doctree.findall(CheckNode)):
+        node.replace_self(shown(app, docname, node))
     for node in list(doctree.findall(nodes.raw)):
         if 'href="check:' in node.astext():
             node.children = [nodes.Text(_with_address(app, docname, node.astext()))]
     for node in list(doctree.findall(ResultsNode)):
         node.replace_self(nodes.raw("", results_table(app, docname), format="html"))
+
+
+def shown(app, docname, node):
+    """An equation of another page with its badge, its cell and the line that the cell printed."""
+    label = node["label"]
+    checks = app.env.lab_checks[label]
+    box = nodes.container(classes=["check-shown"])
+    home_page = equations(app.env).get(label, (None,))[0]
+    if home_page is None:
+        logger.warning("no page has the equation %r", label, location=docname, type="lab")
+        return box
+    source = app.env.get_doctree(home_page).findall(nodes.math_block)
+    text = next(block.astext() for block in source if block.get("label") == label)
+    html = f'<p class="check-badges">{badge(app, docname, checks)}</p>'
+    box += nodes.math_block("", text, nowrap=False, number=None, label=None, docname=docname)
+    box += nodes.raw("", html, format="html")
+    box += node.children[0].deepcopy()
+    first = replace(checks[0], anchor=f"shown-{label}")
+    box += nodes.raw("", _with_address(app, docname, records.check_line(first)), format="html")
+    return box
 
 
 def _with_address(app, docname, html):
@@ -175,7 +218,7 @@ def results_table(app, docname):
         name = f'<a href="{uri}">{label}</a>' if uri else label
         for check in checks:
             lab = escape(check.docname.removeprefix("notebooks/"))
-            quote = f"; quoted as {escape(check.quote)}" if check.quote else ""
+            quote = f"; quoted as {escape(records.minus(check.quote))}" if check.quote else ""
             rows.append(
                 f'<tr><th scope="row">{name}</th><td>{escape(check.kind)}</td><td>{escape(check.rule)}{quote}</td>'
                 f"<td>{escape(', '.join(check.caught))}</td><td>{check.margin}</td>"
@@ -202,7 +245,9 @@ def setup(app):
     app.add_role("num", NumberRole())
     app.add_role("lab-count", CountsRole())
     app.add_directive("claim", ClaimDirective)
+    app.add_directive("check", CheckDirective)
     app.add_directive("results", ResultsDirective)
+    app.add_node(CheckNode)
     app.add_node(ResultsNode)
     app.connect("builder-inited", collect)
     app.connect("env-purge-doc", purge)

@@ -34,6 +34,11 @@ class Check:
         return f"{self.kind}, {self.rule}; caught: {', '.join(self.caught)} ({self.margin} margin)"
 
 
+def minus(text):
+    """A quoted number as the eye expects it: a true minus sign before a digit, where a hyphen stood."""
+    return re.sub(r"(?<![\w.)-])-(?=\.?\d)", "\N{MINUS SIGN}", text)
+
+
 def outputs(notebook):
     """The data bundles of all outputs of a notebook, in order."""
     for cell in notebook["cells"]:
@@ -69,6 +74,14 @@ def collect(source, docnames):
             for check in checks_of(read(path), docname):
                 ledger.setdefault(check.label, []).append(check)
     return ledger
+
+
+def cell_of(notebook, label):
+    """The source of the first cell that holds a check of a label, without the comment for the tests, or None."""
+    for cell in notebook["cells"]:
+        if any(output.get("data", {}).get(CHECK, {}).get("label") == label for output in cell.get("outputs", [])):
+            return _text(cell["source"]).removeprefix("# NBVAL_CHECK_OUTPUT\n")
+    return None
 
 
 def explorable(notebook, name):
@@ -108,7 +121,7 @@ def to_html(notebook, docname):
 def check_line(check):
     """A check as the page shows it. The address `check:LABEL` is resolved once all pages are read."""
     caught = ", ".join(escape(name) for name in check.caught)
-    quote = f' <span class="check-quote">quoted as {escape(check.quote)}</span>' if check.quote else ""
+    quote = f' <span class="check-quote">quoted as {escape(minus(check.quote))}</span>' if check.quote else ""
     return (
         f'<div class="check-line" id="{check.anchor}"><span class="check-tick" aria-hidden="true">✓</span> '
         f'<a class="check-label" href="check:{check.label}">{check.label}</a> '

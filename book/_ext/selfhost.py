@@ -32,8 +32,17 @@ THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")
 # The book's own scripts, each with the sign of a page that needs it.
 SCRIPTS = {
     "chart.js": 'class="explorable"', "explorable.js": 'class="explorable"',
-    "atlas.js": 'class="atlas-filter"',
+    "atlas.js": 'class="atlas-filter"', "steps.js": 'class="step"',
     "mathjax-config.js": "math notranslate", "vendor/mathjax/startup.js": "math notranslate",
+}
+
+# Pages that are laid out in another way, by what they hold: labs and long tables take more room than
+# text, notes stand in a margin, and the front page is a picture of the book.
+LAYOUTS = {
+    "wide": ('class="cell docutils', 'class="results"', 'class="atlas"'),
+    "noted": ('<aside class="margin sidebar">',),
+    "front": ('class="map-parts"',),
+    "mapped": ('class="map-cards"', 'class="map-cards map-all-labs"'),
 }
 
 # The theme learns only after the page is drawn whether the system is dark; say so before.
@@ -141,9 +150,10 @@ def localise(html, root=""):
     for start, end, text in reversed(edits):
         html = html[:start] + text + html[end:]
     html = html.replace(*FIRST_PAINT)
-    # Labs and long tables take more room than text (a class: `:has()` makes sliders slow).
-    if any(sign in html for sign in ('class="cell docutils', 'class="results"', 'class="atlas"')):
-        html = html.replace('class="bd-article-container"', 'class="bd-article-container wide"')
+    # A class, since `:has()` makes sliders slow.
+    layouts = [name for name, signs in LAYOUTS.items() if any(sign in html for sign in signs)]
+    if layouts:
+        html = html.replace('class="bd-article-container"', f'class="bd-article-container {" ".join(layouts)}"')
     return html
 
 
