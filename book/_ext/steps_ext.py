@@ -91,7 +91,7 @@ def numbers(known):
     """The numbers of the equations that a step derives, for the eye and for the ear."""
     shown = " ".join(f"({number})" for number in known)
     said = f"derives equation{'s' * (len(known) > 1)} {', '.join(map(str, known))}"
-    return f'<span class="step-number"><span aria-hidden="true">{shown}</span><span class="sr-only">, {said}</span></span>'
+    return f'<span class="step-number"><span aria-hidden="true">{shown}</span><span class="visually-hidden">, {said}</span></span>'
 
 
 def verified(app, docname, labels):
@@ -102,7 +102,7 @@ def verified(app, docname, labels):
             caught = "".join(f"<li>{escape(name)}</li>" for name in check.caught)
             items.append(
                 f'<li><p><span class="step-kind">{escape(check.kind)}, {escape(check.rule)}</span> '
-                f'<a href="{address(app, docname, check)}">see the cell<span class="sr-only"> that checks {label}</span></a></p>'
+                f'<a href="{address(app, docname, check)}">see the cell<span class="visually-hidden"> that checks {label}</span></a></p>'
                 f'<ul class="step-caught" aria-label="Wrong variants caught">{caught}</ul></li>')
     return (f'<div class="step-checks"><p class="step-verified">What the machine verified, and the wrong variants it caught</p>'
             f'<ul>{"".join(items)}</ul></div>') if items else ""
