@@ -132,3 +132,28 @@ def test_launch_links(tiny_book):
     html = tiny_book.html("page")
     assert "https://colab.research.google.com/github/a.b/c/blob/main/notebooks/lab.ipynb" in html
     assert "Why it falls" in html
+
+
+def test_a_check_is_shown_with_its_equation_and_its_cell(tiny_book):
+    assert book_with(tiny_book, EQUATION + "\n```{check} eq-a\n```\n", [record("eq-a")]) == ""
+    shown = tiny_book.html("page").split('class="check-shown')[1]
+    assert "a = b" in shown and 'href="notebooks/lab.html#check-eq-a"' in shown
+    assert '<span class="k">pass</span>' in shown  # the source of the cell
+    assert 'id="shown-eq-a"' in shown and "caught: sign flipped" in shown and 'href="#equation-eq-a"' in shown
+
+
+def test_a_check_that_no_notebook_has_is_not_shown(tiny_book):
+    assert "no notebook checks the equation 'eq-b'" in book_with(tiny_book, EQUATION + "\n```{check} eq-b\n```\n", [record("eq-a")])
+
+
+@pytest.mark.parametrize("quoted, shown", [
+    ("-0.32", "−0.32"), ("-.5 to -1", "−.5 to −1"), ("1e-12", "1e-12"), ("0.1-0.2", "0.1-0.2"), ("eq-2", "eq-2"), ("-", "-")])
+def test_a_minus_is_a_minus(quoted, shown):
+    from records import minus
+
+    assert minus(quoted) == shown
+
+
+def test_a_negative_number_is_quoted_with_a_minus(tiny_book):
+    assert book_with(tiny_book, "{num}`num-share`\n", [record("num-share", quote="-0.42")]) == ""
+    assert ">−0.42</a>" in tiny_book.html("page") and "quoted as −0.42" in tiny_book.html("notebooks/lab")

@@ -115,4 +115,8 @@ class TestPage:
     def test_names_its_papers_and_labs(self, path):
         text = path.read_text(encoding="utf8")
         chapter = str(path.relative_to(ROOT / "book").with_suffix(""))
-        assert f"{{papers}} {chapter}" in text and "{launch}" in text and "{dropdown}" in text
+        assert f"{{papers}} {chapter}" in text and "{launch}" in text
+
+    def test_has_derivations_that_end_with_their_checks(self, path):
+        steps = re.findall(r"^```\{step\} \S[^\n]*\n:proves: (eq-[^\n]+)", path.read_text(encoding="utf8"), re.M)
+        assert len(steps) >= 3
