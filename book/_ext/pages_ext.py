@@ -85,9 +85,10 @@ def _whole(text):
 
 
 def paragraphs(doctree):
-    """The texts of the paragraphs between the title and the first section."""
+    """The texts of the paragraphs between the title and the first section, or of all where there is none."""
     section = next(iter(doctree.findall(nodes.section)), doctree)
-    return [" ".join(child.astext().split()) for child in section.children if isinstance(child, nodes.paragraph)]
+    found = [child for child in section.children if isinstance(child, nodes.paragraph)]
+    return [" ".join(node.astext().split()) for node in found or doctree.findall(nodes.paragraph)]
 
 
 def promise(text):
