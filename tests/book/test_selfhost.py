@@ -145,3 +145,14 @@ def test_a_second_pass_changes_nothing(book):
     before = {p: p.read_bytes() for p in book.target.rglob("*") if p.is_file()}
     selfhost.clean(book.target)
     assert before == {p: p.read_bytes() for p in book.target.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("sign, layout", [
+    ('<div class="cell docutils container">', "wide"), ('<aside class="margin sidebar">', "noted"),
+    ('<ol class="map-parts">', "front"), ('<ul class="map-cards map-all-labs">', "mapped")])
+def test_a_page_is_laid_out_by_what_it_holds(sign, layout):
+    plain = page("", f'<div class="bd-article-container">{sign}</div>')
+    once = selfhost.localise(plain)
+    assert f'class="bd-article-container {layout}"' in once
+    assert selfhost.localise(once) == once
+    assert 'class="bd-article-container"' in selfhost.localise(plain.replace(sign, "<p>"))
