@@ -66,9 +66,10 @@ def test_every_explorable_of_the_book_moves_by_keyboard(read, with_explorable):
 
 
 @pytest.fixture
-def opened(read, with_explorable):
+def opened(read, with_sign):
+    """A reader of the first page with a slider."""
     reader = read()
-    reader.open(with_explorable[0])
+    reader.open(with_sign('<input type="range"')[0])
     return reader
 
 
@@ -129,11 +130,11 @@ def brightness(colour):
     return sum(numbers) / 3
 
 
-def test_a_picture_that_cannot_be_drawn_says_what_it_would_show(read, with_explorable):
+def test_a_picture_that_cannot_be_drawn_says_what_it_would_show(read, with_sign):
     reader = read()
     reader.tab.route("**/vega.min.js*", lambda route: route.abort())
-    reader.open(with_explorable[0])
-    figure = reader.tab.locator("figure.explorable").first
+    reader.open(with_sign('class="explorable-spec"')[0])
+    figure = reader.tab.locator("figure.explorable:has(.explorable-spec)").first
     assert "It shows: " in figure.locator(".explorable-failed").inner_text()
 
 

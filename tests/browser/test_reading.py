@@ -146,14 +146,14 @@ def test_notes_stand_in_the_text_where_there_is_no_margin(read, with_sign, width
 
 
 def test_the_text_has_a_good_measure(read, with_sign):
-    """65 to 75 characters a line of running text, on a desk."""
+    """Some 70 characters a line of running text, on a desk."""
     for name in with_sign('class="step"'):
-        tab = read(1440).open(name)
+        tab = read(1920).open(name)
         widths = tab.evaluate("""() => [...document.querySelectorAll(".bd-article section > section > p")].map((p) => {
           const range = document.createRange(); range.selectNodeContents(p);
           const lines = new Set([...range.getClientRects()].map((r) => Math.round(r.bottom / 14))).size;
           return p.querySelector(".math") || lines < 4 ? 0 : p.textContent.length / lines; }).filter(Boolean)""")
-        assert widths and 60 <= sum(widths) / len(widths) <= 80, sum(widths) / len(widths)
+        assert widths and 64 <= sum(widths) / len(widths) <= 75, sum(widths) / len(widths)
 
 
 def test_the_front_page_maps_the_whole_book(read):
