@@ -74,14 +74,15 @@ def tokens(tex):
     found = []
     for match in TOKEN.finditer(tex):
         if match["wrap"]:
-            inner = re.sub(r"\s", "", match["group"] if match["one"] is None else match["one"])
+            inner = match["group"] if match["one"] is None else match["one"]
+            inner = inner if match["wrap"].startswith(r"\text") else re.sub(r"\s", "", inner)
             found.append(f"{match['wrap']}{{{inner}}}")
         elif match["plain"]:
             found.append({r"\|": r"\Vert"}.get(match["plain"], match["plain"]))
     return found
 
 
-def _group(found, at):
+def group(found, at):
     """(tokens, end) of the group or the single token at a place."""
     if at < len(found) and found[at] == "{":
         end = _closing(found, at, "{", "}")
@@ -106,9 +107,9 @@ def _suffix(found, at):
         if found[at] in PRIMES:
             at += 1
         elif found[at] == "_" and index is None:
-            index, at = _group(found, at + 1)
+            index, at = group(found, at + 1)
         elif found[at] == "^" and power is None:
-            power, at = _group(found, at + 1)
+            power, at = group(found, at + 1)
         else:
             break
     if at < len(found) and found[at] == "(":
