@@ -74,8 +74,12 @@ class Index:
         place = node.parent.index(node)
         before = next((n for n in reversed(node.parent.children[:place]) if isinstance(n, nodes.paragraph)), None)
         sentence = SENTENCE.split(words.plain(before))[-1] if before is not None else ""
-        title = f"{_name(label)} ({node['number']})"
-        self.add("Equations", title, label, f"{formula}\n{sentence}", docname, f"equation-{label}")
+        section = node
+        while section.parent is not None and not isinstance(section, nodes.section):
+            section = section.parent
+        heading = next(section.findall(nodes.title), None)
+        text = f"{formula}\n{sentence}\n{words.plain(heading) if heading is not None else ''}"
+        self.add("Equations", f"{_name(label)} ({node['number']})", label, text, docname, f"equation-{label}")
 
     def read_the_rest(self):
         """What no single page holds: symbols, terms, papers, checks, functions."""

@@ -9,6 +9,7 @@ from html import escape
 import notation_data
 from docutils import nodes
 from docutils.utils.math import tex2unichar
+from sphinx import addnodes
 
 SIGNS = {}
 for _name in ("mathalpha", "mathbin", "mathclose", "mathfence", "mathop", "mathopen", "mathord",
@@ -65,18 +66,20 @@ def _bracketed(text):
 
 
 def plain(node):
-    """What a reader sees of a node, formulas readable, in one line."""
+    """What a reader sees of a node in one line: formulas readable, code and citations left out."""
     return re.sub(r"\s+", " ", _plain(node)).strip()
 
 
 def _plain(node):
     if isinstance(node, nodes.Text):
-        return str(node)
+        return node.astext()
     if isinstance(node, (nodes.math, nodes.math_block)):
         text = readable(node.astext())
         return f" {text}. " if isinstance(node, nodes.math_block) else text
-    if isinstance(node, (nodes.raw, nodes.comment, nodes.system_message)):
+    if isinstance(node, (nodes.raw, nodes.comment, nodes.system_message, nodes.literal_block)):
         return ""
+    if isinstance(node, addnodes.pending_xref) and node.get("refdomain") in ("cite", "math"):
+        return "" if node["refdomain"] == "cite" else "(…)"
     apart = " " if isinstance(node, (nodes.Body, nodes.Part, nodes.Structural)) else ""
     return apart.join(_plain(child) for child in node.children) + apart
 

@@ -32,7 +32,7 @@
       kind, title, text, page: pages[page][1],
       address: new URL(pages[page][0] + (anchor && `#${anchor}`), root).href,
       forms: kind === "Symbols" ? title.split(", ") : [],
-      inTitle: normal(title), inNames: normal(names), inText: normal(text),
+      inTitle: normal(kind === "Equations" ? title.replace(/ \(\d+\)$/, "") : title), inNames: normal(names), inText: normal(text),
     }));
   }
 
@@ -48,7 +48,7 @@
       sum += best;
     }
     sum /= query.length;
-    if (entry.inTitle === asked.normal) sum += 8;
+    if (entry.inTitle === asked.normal && entry.kind !== "Checks") sum += 8; // a check has its equation's name
     if (entry.forms.includes(asked.raw)) sum += 20;
     else if (entry.forms.some((form) => normal(form) === asked.normal)) sum += 12;
     return sum + WEIGHT[entry.kind] / 10;
@@ -100,12 +100,13 @@
 
   function option(entry, query, id) {
     const { kind, title, text, page, address } = entry;
-    const parts = kind === "Equations" ? text.split("\n") : ["", text];
+    const parts = kind === "Equations" ? text.split("\n") : ["", text, ""];
     const row = element("a", { role: "option", id, href: address, tabindex: "-1", "aria-selected": "false" },
       element("span", { class: "find-title" }, title));
     if (parts[0]) row.append(element("span", { class: "find-formula" }, parts[0]));
     if (parts[1]) row.append(context(parts[1], query));
-    if (page !== title) row.append(element("span", { class: "find-page" }, page));
+    const place = [parts[2], page].filter(Boolean).join(", ");
+    if (place !== title) row.append(element("span", { class: "find-page" }, place));
     return row;
   }
 
@@ -149,7 +150,7 @@
       active = -1;
       input.removeAttribute("aria-activedescendant");
       list.replaceChildren(...groups.map(({ kind, entries: all }) => {
-        const title = element("h2", { id: `${id}-${kind}`, class: "find-kind" }, kind);
+        const title = element("div", { id: `${id}-${kind}`, class: "find-kind" }, kind);
         const rest = all.length > few ? element("span", { class: "find-rest" }, ` ${few} of ${all.length}`) : "";
         title.append(rest);
         return element("div", { role: "group", "aria-labelledby": title.id }, title,

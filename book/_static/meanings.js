@@ -8,6 +8,7 @@
   const root = new URL(document.documentElement.dataset.content_root ?? "./", location.href);
   const here = new URL("meanings-data.js", document.currentScript.src).href;
   const REST = 150, LINGER = 300; // ms that a pointer rests before a card comes, and may be away
+  const NEAR = { mouse: 2, touch: 8 }; // px around a letter that still mean it
   const GLYPHS = "[data-mml-node=mi], [data-mml-node=mo], [data-mml-node=mn]";
   const SCRIPTS = "[data-mml-node=msub], [data-mml-node=msup], [data-mml-node=msubsup]";
 
@@ -110,15 +111,28 @@
   const numbers = (node) => [...node.classList].find((name) => name.startsWith("means-"))
     ?.slice("means-".length).split("-").map(Number);
 
+  // The letter at a point: a pointer is rarely on the ink itself.
+  function glyphAt(math, x, y, near) {
+    let best = null, least = Infinity;
+    for (const glyph of math.querySelectorAll(GLYPHS)) {
+      const { left, right, top, bottom, width, height } = glyph.getBoundingClientRect();
+      const inside = x >= left - near && x <= right + near && y >= top - near && y <= bottom + near;
+      const away = Math.hypot(x - left - width / 2, y - top - height / 2);
+      if (width && inside && away < least) [best, least] = [glyph, away];
+    }
+    return best;
+  }
+
   // What can be asked at a place of the page: a term, or a letter of a formula that knows its symbols.
-  function triggerAt(target) {
+  function triggerAt({ target, clientX, clientY, pointerType }) {
     const term = target.closest?.("a.term");
     if (term) {
       const address = decodeURI(term.href).replace(decodeURI(root.href), "");
       return { mark: term, entries: ({ terms }) => terms[address] ? [termEntry(terms[address], address)] : [] };
     }
-    const glyph = target.closest?.(GLYPHS), math = glyph?.closest("[class*=means-]");
-    if (!math || !numbers(math)) return null;
+    const math = target.closest?.(".math[class*=means-]");
+    const glyph = math && glyphAt(math, clientX, clientY, NEAR[pointerType] ?? NEAR.mouse);
+    if (!glyph) return null;
     // An index belongs to its letter: k in π_k asks for π_k.
     const letters = [glyph];
     for (let up = glyph.parentElement?.closest(SCRIPTS); up; up = up.parentElement?.closest(SCRIPTS)) {
@@ -136,26 +150,29 @@
     };
   }
 
-  document.addEventListener("pointerover", (event) => {
+  let pointed = null; // what the pointer is at
+  document.addEventListener("pointermove", (event) => {
     if (event.pointerType === "touch") return;
+    const inside = card.contains(event.target), trigger = inside ? null : triggerAt(event);
+    const mark = inside ? card : trigger?.mark ?? null;
+    if (mark === pointed) return;
+    pointed = mark;
     clearTimeout(timer);
-    if (card.contains(event.target)) return;
-    const trigger = triggerAt(event.target);
-    if (trigger?.mark === shownFor && shownFor) return;
-    timer = setTimeout(() => trigger ? show(trigger) : document.activeElement === shownFor || hide(),
-      trigger ? REST : LINGER);
+    if (inside || (mark && mark === shownFor)) return;
+    if (trigger) timer = setTimeout(() => show(trigger), REST);
+    else if (shownFor && document.activeElement !== shownFor) timer = setTimeout(hide, LINGER);
   });
   document.addEventListener("click", (event) => {
     if (card.contains(event.target)) return;
-    const trigger = triggerAt(event.target);
+    const trigger = triggerAt(event);
     if (!trigger) return hide();
     const follow = trigger.mark.matches("a") && (event.pointerType !== "touch" || trigger.mark === shownFor);
-    if (follow) return;
+    if (follow || (!trigger.mark.matches("a") && event.target.closest("a, button, label, summary"))) return;
     event.preventDefault(); // the first tap on a term asks, the second follows
     show(trigger);
   });
   document.addEventListener("focusin", ({ target }) => {
-    if (target.matches("a.term") && target.matches(":focus-visible")) show(triggerAt(target));
+    if (target.matches("a.term") && target.matches(":focus-visible")) show(triggerAt({ target }));
   });
   document.addEventListener("focusout", ({ target }) => {
     if (target === shownFor) hide();
@@ -177,6 +194,7 @@
     hide();
     const { symbols } = await load();
     heading.textContent = title;
+    if (panel.matches(":popover-open")) panel.hidePopover();
     const set = fill(panel, wanted.map((number) => symbolEntry(symbols[number])));
     opener = button;
     panel.showPopover();
@@ -186,10 +204,13 @@
     set.then(() => { if (panel.matches(":popover-open")) settle(); });
   }
 
-  panel.addEventListener("toggle", ({ newState }) => {
+  // Before it closes, for by then another button may have opened it again.
+  panel.addEventListener("beforetoggle", ({ newState }) => {
     opener?.setAttribute("aria-expanded", String(newState === "open"));
-    const lost = [document.body, null].includes(document.activeElement) || panel.contains(document.activeElement);
-    if (newState === "closed" && lost) opener?.focus({ preventScroll: true });
+    if (newState === "closed" && panel.contains(document.activeElement)) opener?.focus({ preventScroll: true });
+  });
+  panel.addEventListener("keydown", (event) => {
+    if (event.key === "Escape") panel.hidePopover();
   });
   close.addEventListener("click", () => panel.hidePopover());
 
