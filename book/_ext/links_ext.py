@@ -14,16 +14,19 @@ from sphinx.util import logging
 logger = logging.getLogger(__name__)
 
 STEP_NUMBER = re.compile(r"^step \d+\W+", re.I)
-# (opening tag of a place with its id, what it is called). The link is put right behind the tag.
+# (the beginning of a place, with its id; what it is called). The link is put right behind it.
 PLACES = [
     (re.compile(r'<div class="claim[^"]*" id="([^"]+)">'), "claim"),
     (re.compile(r'<div class="check-line[^"]*" id="([^"]+)">'), "check"),
-    (re.compile(r'<figure class="(?:explorable|picture)[^"]*" id="([^"]+)"[^>]*>'), "figure"),
-    (re.compile(r'<details class="[^"]*sd-dropdown[^"]*" id="([^"]+)"[^>]*>.*?</summary>\s*<div[^>]*>', re.S), "step"),
-    (re.compile(r'<div class="[^"]*\bsolution\b[^"]*" id="([^"]+)">\s*<p class="admonition-title">.*?</p>', re.S),
-     "solution"),
-    (re.compile(r'<div class="[^"]*\bexercise\b[^"]*" id="([^"]+)">\s*<p class="admonition-title">.*?(?=</p>)', re.S),
-     "exercise"),
+    # A picture with controls has its own link, to the setting that the reader chose.
+    (re.compile(r'<figure class="(?:explorable|picture)[^"]*" id="([^"]+)"[^>]*>'
+                r'(?!(?:(?!</figure>).)*"explorable-link")', re.S), "figure"),
+    (re.compile(r'<details class="[^"]*sd-dropdown[^"]*" id="([^"]+)"[^>]*>.*?</summary>\s*<div[^>]*>', re.S),
+     "step"),
+    (re.compile(r'<div class="[^"]*\bsolution\b[^"]*" id="([^"]+)">\s*<p class="admonition-title">.*?</p>',
+                re.S), "solution"),
+    (re.compile(r'<div class="[^"]*\bexercise\b[^"]*" id="([^"]+)">\s*<p class="admonition-title">.*?(?=</p>)',
+                re.S), "exercise"),
 ]
 ROWS = [  # rows of tables: the number of a paper and the cell of a symbol are the links
     (re.compile(r'(<tr [^>]*\bid="(paper-\d+)"[^>]*><th[^>]*>)(\d+)(</th>)'), "paper"),

@@ -157,6 +157,8 @@ def fit(wanted, index, power, argument):
             len(wanted.index) == 1 and re.fullmatch(r"\\[a-z]+|q", wanted.index[0])
             and all(re.fullmatch(r"\d|\\infty|/", token) for token in index)):
         return None  # an order, α or q, may be a number
+    else:
+        score += 1
     if wanted.power is not None:
         if power != wanted.power:
             return None

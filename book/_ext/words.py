@@ -24,7 +24,7 @@ def readable(tex):
     """A formula in one line that a search can show: d/dη H(z+ηΔz) = −Cov_π(log π, Δz)."""
     text = _line(notation_data.tokens(tex))
     text = re.sub(r"\s+", " ", text)
-    return re.sub(r"\s+([),.;\]])", r"\1", re.sub(r"([(\[])\s+", r"\1", text)).strip(" ,.;")
+    return re.sub(r"\s+([),.;\]}])", r"\1", re.sub(r"([(\[])\s+", r"\1", text)).strip(" ,.;")
 
 
 def _line(found):
@@ -80,8 +80,8 @@ def _plain(node):
         return ""
     if isinstance(node, addnodes.pending_xref) and node.get("refdomain") in ("cite", "math"):
         return "" if node["refdomain"] == "cite" else "(…)"
-    apart = " " if isinstance(node, (nodes.Body, nodes.Part, nodes.Structural)) else ""
-    return apart.join(_plain(child) for child in node.children) + apart
+    apart = "" if isinstance(node, (nodes.TextElement, nodes.Inline)) else " "
+    return apart.join(_plain(child) for child in node.children)
 
 
 def html(node):

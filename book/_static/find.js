@@ -159,6 +159,7 @@
       input.setAttribute("aria-expanded", String(number > 0));
       const total = groups.reduce((sum, group) => sum + group.entries.length, 0);
       const more = few === FEW && total > number ? "; Enter shows all" : "";
+      status.dataset.for = text;
       status.textContent = !text.trim() ? "" : total ? `${total} result${total === 1 ? "" : "s"}${more}` : `Nothing found for ${text.trim()}`;
     }
 

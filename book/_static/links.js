@@ -47,7 +47,10 @@
   }
 
   // ---------------------------------------------------------------- copying
-  let status = null;
+  const status = document.createElement("div");
+  Object.assign(status, { className: "link-copied", role: "status" });
+  document.body.append(status);
+  let timer = 0;
   async function copy(link) {
     const address = new URL(link.getAttribute("href"), location.href).href;
     try {
@@ -55,12 +58,9 @@
     } catch {
       return; // not allowed here; the address bar has it
     }
-    status ??= document.body.appendChild(Object.assign(document.createElement("div"), {
-      className: "link-copied", role: "status",
-    }));
     status.textContent = "Link copied";
-    clearTimeout(status.timer);
-    status.timer = setTimeout(() => { status.textContent = ""; }, 2500);
+    clearTimeout(timer);
+    timer = setTimeout(() => { status.textContent = ""; }, 2500);
   }
 
   document.addEventListener("click", (event) => {
