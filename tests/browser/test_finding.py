@@ -145,7 +145,7 @@ def test_without_scripts_the_search_page_says_what_it_needs(read):
 
 def letter(tab, tex, place=EQUATION):
     """The middle of a letter of a formula, in view."""
-    tab.locator(place).evaluate("e => e.scrollIntoView({ block: 'center' })")
+    tab.locator(place).evaluate("e => e.scrollIntoView({ block: 'center', behavior: 'instant' })")
     box = tab.locator(f"{place} [data-latex='{tex}']").first.bounding_box()
     return box["x"] + box["width"] / 2, box["y"] + box["height"] / 2
 
@@ -251,7 +251,13 @@ def test_all_symbols_of_a_page_are_one_tab_stop(chapter):
 
 IN_VIEW = """() => { const box = document.querySelector(':target').getBoundingClientRect();
   return box.height > 0 && box.top >= 0 && box.top < innerHeight / 3; }"""
-LOADING = "() => document.documentElement.dataset.math !== 'ready'"
+
+
+def arrive(reader, page, anchor):
+    """Follow a link from elsewhere and wait until the page is set, touching nothing."""
+    reader.tab.goto((reader.site / f"{page}.html").as_uri() + f"#{anchor}")
+    reader.tab.wait_for_function("document.documentElement.dataset.math || !document.querySelector('.math')")
+    reader.tab.wait_for_function(IN_VIEW)
 
 
 @pytest.mark.parametrize("anchor", [
@@ -260,9 +266,8 @@ LOADING = "() => document.documentElement.dataset.math !== 'ready'"
 ])
 def test_a_link_opens_and_shows_its_place(read, anchor):
     reader = read()
-    reader.open(CHAPTER, f"#{anchor}")
+    arrive(reader, CHAPTER, anchor)
     place = reader.tab.locator(f"#{anchor}")
-    reader.tab.wait_for_function(IN_VIEW)
     assert place.evaluate("p => !p.closest('details:not([open]), .toggle-hidden') && !p.matches('.toggle-hidden')")
     assert "arrived" in place.get_attribute("class")
 
@@ -277,16 +282,16 @@ def test_a_link_within_the_page_opens_its_place_too(chapter):
 
 def test_the_place_stays_in_view_while_the_page_grows(read):
     reader = read()
-    reader.tab.goto((reader.site / f"{CHAPTER}.html").as_uri() + "#solution-ex-noise")
-    reader.tab.wait_for_function(IN_VIEW)
+    arrive(reader, CHAPTER, "solution-ex-noise")
     grow = """(px) => { const box = document.createElement('div'); box.style.height = px + 'px';
       document.querySelector('.bd-article h1').after(box); }"""
     for pixels in (300, 900):
         reader.tab.evaluate(grow, pixels)
         reader.tab.wait_for_timeout(60)
         assert reader.tab.evaluate(IN_VIEW)
+    reader.tab.mouse.move(640, 450)
     reader.tab.mouse.wheel(0, -2500)  # the reader takes over
-    reader.tab.wait_for_timeout(200)
+    reader.tab.wait_for_function(f"!({IN_VIEW})()")
     reader.tab.evaluate(grow, 50)
     reader.tab.wait_for_timeout(100)
     assert not reader.tab.evaluate(IN_VIEW)
@@ -298,7 +303,7 @@ def test_a_link_symbol_copies_the_full_address(read):
     link = tab.locator("#claim-sign-threshold > a.headerlink")
     assert link.evaluate("a => getComputedStyle(a).opacity") == "0"
     link.focus()
-    assert link.evaluate("a => getComputedStyle(a).opacity") == "1"
+    tab.wait_for_function("getComputedStyle(document.activeElement).opacity === '1'")
     tab.keyboard.press("Enter")
     tab.wait_for_function("document.querySelector('.link-copied').textContent === 'Link copied'")
     assert tab.locator(".link-copied").get_attribute("role") == "status"
@@ -309,12 +314,11 @@ def test_a_link_symbol_copies_the_full_address(read):
 
 def test_a_highlight_does_not_move_where_motion_is_unwanted(read):
     reader = read(reduced_motion="reduce")
-    reader.open(CHAPTER, "#claim-bonus-backfires")
+    arrive(reader, CHAPTER, "claim-bonus-backfires")
     assert reader.tab.locator("#claim-bonus-backfires").evaluate("p => getComputedStyle(p).animationName") == "none"
 
 
 def test_a_check_of_a_lab_is_a_place(read):
     reader = read()
-    reader.open(LAB, "#check-eq-one-token")
-    reader.tab.wait_for_function(IN_VIEW)
+    arrive(reader, LAB, "check-eq-one-token")
     assert reader.tab.locator("#check-eq-one-token > a.headerlink").count() == 1
