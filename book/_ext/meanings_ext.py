@@ -108,16 +108,15 @@ def mark_terms(app, doctree, docname):
     for text in list(doctree.findall(nodes.Text)):
         if not left or text.parent is None or _touches(text):
             continue
-        found = _pattern(tuple(left)).search(str(text))
-        if not found:
-            continue
-        name = next(n for n in left if n.lower() == found[1].lower())
-        target, anchor = left.pop(name)
-        link = make_refnode(app.builder, docname, target, anchor, nodes.Text(found[0]))
-        link["classes"].append("term")
-        before, after = str(text)[:found.start()], str(text)[found.end():]
-        pieces = [nodes.Text(before), link, nodes.Text(after)]
-        text.parent.replace(text, [p for p in pieces if p.astext()])
+        pieces, rest = [], str(text)
+        while left and (found := _pattern(tuple(left)).search(rest)):
+            name = next(n for n in left if n.lower() == found[1].lower())
+            link = make_refnode(app.builder, docname, *left.pop(name), nodes.Text(found[0]))
+            link["classes"].append("term")
+            pieces += [nodes.Text(rest[:found.start()]), link]
+            rest = rest[found.end():]
+        if pieces:
+            text.parent.replace(text, [piece for piece in (*pieces, nodes.Text(rest)) if piece.astext()])
 
 
 def _pattern(names):

@@ -5,8 +5,10 @@
   "use strict";
   const root = new URL(document.documentElement.dataset.content_root ?? "./", location.href);
   const here = new URL("find-index.js", document.currentScript.src).href;
-  const KINDS = ["Equations", "Symbols", "Terms", "Papers", "Exercises", "Claims", "Figures", "Pages", "Functions", "Checks"];
-  const WEIGHT = { Equations: 6, Symbols: 6, Terms: 5, Papers: 4, Exercises: 4, Claims: 4, Figures: 2, Pages: 3, Functions: 1, Checks: 0 };
+  // The groups, those before others that answer as well; the number tips the scales between equal answers.
+  const WEIGHT = {
+    Equations: 0.6, Symbols: 0.6, Terms: 0.5, Papers: 0.4, Exercises: 0.4, Claims: 0.4, Pages: 0.3, Figures: 0.2, Functions: 0.1, Checks: 0,
+  };
   const FEW = 4; // results a group in the dialog; the search page shows MANY
   const MANY = 50;
   const GREEK = Object.fromEntries(("α alpha β beta γ gamma δ delta ε epsilon ϵ epsilon ζ zeta η eta θ theta ι iota κ kappa "
@@ -51,7 +53,7 @@
     if (entry.inTitle === asked.normal && entry.kind !== "Checks") sum += 8; // a check has its equation's name
     if (entry.forms.includes(asked.raw)) sum += 20;
     else if (entry.forms.some((form) => normal(form) === asked.normal)) sum += 12;
-    return sum + WEIGHT[entry.kind] / 10;
+    return sum + WEIGHT[entry.kind];
   }
 
   // Groups with their best results, the group with the best answer first.
@@ -70,7 +72,7 @@
       hits.sort((a, b) => b.points - a.points);
       return { kind, best: hits[0].points, entries: hits.map((hit) => hit.entry) };
     });
-    return found.sort((a, b) => b.best - a.best || KINDS.indexOf(a.kind) - KINDS.indexOf(b.kind));
+    return found.sort((a, b) => b.best - a.best);
   }
 
   // ---------------------------------------------------------------- what is shown
@@ -114,7 +116,9 @@
     const input = form.querySelector("input[type=search]");
     const dialog = form.closest(".search-button__wrapper");
     const id = `${few === FEW ? "find" : "found"}`;
-    const list = element("div", { id: `${id}-list`, class: "find-list", role: "listbox", "aria-label": "Search results" });
+    const list = element("div", {
+      id: `${id}-list`, class: "find-list", role: "listbox", tabindex: "-1", "aria-label": "Search results",
+    });
     const status = element("p", { class: "find-status", role: "status" });
     box.append(status, list);
     for (const [key, value] of Object.entries({
@@ -187,6 +191,10 @@
     list.addEventListener("click", (event) => {
       // A result on this page makes no new page: leave the dialog.
       if (event.target.closest("a") && dialog) dialog.classList.remove("show");
+    });
+    // Tab leaves the dialog; then it is over.
+    dialog?.addEventListener("focusout", ({ relatedTarget }) => {
+      if (relatedTarget && !dialog.contains(relatedTarget)) dialog.classList.remove("show");
     });
     if (!dialog) {
       input.value = new URLSearchParams(location.search).get("q") ?? "";

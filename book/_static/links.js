@@ -2,7 +2,6 @@
 // keeps it there while formulas and figures above it grow; a click on the link symbol copies the address.
 (() => {
   "use strict";
-  const SETTLED = 8000; // ms after which nothing on a page grows any more
   const HANDS = ["wheel", "touchmove", "keydown", "mousedown"]; // signs that the reader takes over
 
   const asked = () => {
@@ -21,20 +20,24 @@
     }
   }
 
+  // Put a place at the top whenever the page grows, until the reader takes over or has gone elsewhere.
   let letGo = () => {};
   function hold(place) {
     letGo();
     const put = () => place.scrollIntoView({ block: "start", behavior: "instant" });
-    const watch = new ResizeObserver(put);
-    const quiet = setTimeout(() => letGo(), SETTLED);
+    const grown = new ResizeObserver(put);
+    const gone = new IntersectionObserver((entries) => {
+      if (!entries.at(-1).isIntersecting) letGo();
+    });
     letGo = () => {
-      watch.disconnect();
-      clearTimeout(quiet);
+      grown.disconnect();
+      gone.disconnect();
       for (const sign of HANDS) removeEventListener(sign, letGo);
     };
     for (const sign of HANDS) addEventListener(sign, letGo, { passive: true });
     put();
-    watch.observe(document.querySelector(".bd-article") ?? document.body);
+    grown.observe(document.querySelector(".bd-article") ?? document.body);
+    gone.observe(place);
   }
 
   function arrive() {

@@ -49,6 +49,9 @@ def test_the_index_is_loaded_with_the_first_search_and_not_before(chapter):
     ("H_s", "Symbols", "H_s, Cov_s", "book/notation.html#symbol-H-s-Cov-s-why-entropy-falls"),
     ("Δz", "Symbols", "Δz, ΔH", "book/notation.html#symbol-Delta-z-Delta-H-why-entropy-falls"),
     ("R", "Symbols", "R", "book/notation.html#symbol-R-why-entropy-falls"),
+    ("T", "Symbols", "T, π^T", "book/notation.html#symbol-T-pi-T-why-entropy-falls"),
+    ("S", "Symbols", "S, S_k", "book/notation.html#symbol-S-S-k-why-entropy-falls"),  # not s
+    ("t", "Symbols", "T, π^T", "book/notation.html#symbol-T-pi-T-why-entropy-falls"),
     ("beta", "Symbols", "β", "book/notation.html#symbol-beta-why-entropy-falls"),
     ("advantage", "Terms", "Advantage", "book/glossary.html#term-Advantage"),
     ("2505.22617", "Papers", "The Entropy Mechanism", "book/atlas.html#paper-001"),
@@ -99,6 +102,13 @@ def test_escape_closes_the_search_and_gives_the_focus_back(chapter):
     tab.keyboard.press("Escape")
     assert not tab.evaluate(OPEN)
     assert button.evaluate("b => b === document.activeElement")
+
+
+def test_tab_leaves_the_search(chapter):
+    tab = chapter.tab
+    search(tab, "entropy")
+    tab.keyboard.press("Tab")
+    tab.wait_for_function(f"!({OPEN})()")
 
 
 def test_the_number_of_results_is_announced(chapter):
@@ -280,21 +290,42 @@ def test_a_link_within_the_page_opens_its_place_too(chapter):
     assert tab.locator("#solution-ex-cooling .toggle-button").get_attribute("aria-expanded") == "true"
 
 
-def test_the_place_stays_in_view_while_the_page_grows(read):
+TOP = "() => document.querySelector(':target').getBoundingClientRect().top"
+GROW = """(px) => { const box = document.createElement('div'); box.style.height = px + 'px';
+  document.querySelector('.bd-article h1').after(box);
+  const frames = (n) => new Promise((done) => n ? requestAnimationFrame(() => frames(n - 1).then(done)) : done());
+  return frames(3); }"""
+
+
+@pytest.fixture
+def arrived(read):
     reader = read()
     arrive(reader, CHAPTER, "solution-ex-noise")
-    grow = """(px) => { const box = document.createElement('div'); box.style.height = px + 'px';
-      document.querySelector('.bd-article h1').after(box); }"""
+    reader.tab.add_style_tag(content="* { overflow-anchor: none }")  # a help that not every browser gives
+    return reader.tab
+
+
+def test_the_place_stays_in_view_while_the_page_grows(arrived):
     for pixels in (300, 900):
-        reader.tab.evaluate(grow, pixels)
-        reader.tab.wait_for_timeout(60)
-        assert reader.tab.evaluate(IN_VIEW)
-    reader.tab.mouse.move(640, 450)
-    reader.tab.mouse.wheel(0, -2500)  # the reader takes over
-    reader.tab.wait_for_function(f"!({IN_VIEW})()")
-    reader.tab.evaluate(grow, 50)
-    reader.tab.wait_for_timeout(100)
-    assert not reader.tab.evaluate(IN_VIEW)
+        top = arrived.evaluate(TOP)
+        arrived.evaluate(GROW, pixels)
+        assert abs(arrived.evaluate(TOP) - top) < 2
+
+
+def test_a_reader_who_scrolls_is_left_alone(arrived):
+    top = arrived.evaluate(TOP)
+    arrived.mouse.move(640, 450)
+    arrived.mouse.wheel(0, -60)
+    arrived.wait_for_function(f"(top) => ({TOP})() > top + 30", arg=top)
+    arrived.evaluate(GROW, 40)
+    assert arrived.evaluate(TOP) > top + 60
+
+
+def test_a_reader_who_has_gone_elsewhere_is_left_alone(arrived):
+    arrived.evaluate("scrollTo({ top: 0, behavior: 'instant' })")  # as by a screen reader
+    arrived.evaluate(GROW, 0)  # some frames
+    arrived.evaluate(GROW, 40)
+    assert arrived.evaluate("scrollY") == 0
 
 
 def test_a_link_symbol_copies_the_full_address(read):
