@@ -32,7 +32,7 @@ THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")
 # The book's own scripts, each with the sign of a page that needs it.
 SCRIPTS = {
     "chart.js": 'class="explorable"', "explorable.js": 'class="explorable"',
-    "atlas.js": 'class="atlas-filter"', "steps.js": 'class="step"',
+    "atlas.js": 'class="atlas-filter"', "steps.js": 'class="step"', "meanings.js": "means-",
     "mathjax-config.js": "math notranslate", "vendor/mathjax/startup.js": "math notranslate",
 }
 

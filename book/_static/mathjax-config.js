@@ -15,17 +15,6 @@ function keepTogether() {
   }
 }
 
-// Equations grow as they are set: bring back the place that was asked for, unless the reader has
-// moved on by then.
-let moved = false;
-for (const sign of ["wheel", "touchmove", "keydown", "mousedown"]) {
-  addEventListener(sign, () => { moved = true; }, { once: true, passive: true });
-}
-function returnToPlace() {
-  const place = document.getElementById(decodeURIComponent(location.hash.slice(1)));
-  if (!moved && location.hash) place?.scrollIntoView();
-}
-
 // Line breaks depend on the width: set them again when it has changed and come to rest.
 function followTheWidth() {
   let width = window.innerWidth, timer = 0;
@@ -76,7 +65,6 @@ window.MathJax = {
       await MathJax.startup.defaultPageReady();
       keepTogether();
       document.documentElement.dataset.math = "ready";
-      returnToPlace();
       followTheWidth();
     },
   },

@@ -43,12 +43,3 @@ def test_the_page_never_scrolls_sideways_on_a_phone(read, page_name, width):
     assert tab.evaluate(CUT_OFF) == []
     assert reader.outside == []
     assert reader.complaints == []
-
-
-def test_search_works_from_disk(read):
-    reader = read()
-    tab = reader.open("search", "?q=entropy")
-    tab.wait_for_selector("#search-results li a")
-    address = tab.locator("#search-results li a").first.get_attribute("href")
-    assert (reader.site / address.split("?")[0].split("#")[0]).is_file()
-    assert reader.outside == [] and reader.complaints == []
