@@ -8,7 +8,7 @@
     const name = row.querySelector("label").textContent.trim();
     const input = row.querySelector("input, select");
     if (input.matches("select")) return `${name}: ${input.selectedOptions[0].textContent.trim()}`;
-    if (input.type === "checkbox") return `${name} ${input.checked ? "on" : "off"}`;
+    if (input.type === "checkbox") return `${name}: ${input.checked ? "on" : "off"}`;
     return `${name} = ${row.querySelector("output").textContent.trim()}`;
   }
 

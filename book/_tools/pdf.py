@@ -88,6 +88,7 @@ FRONT = """<!doctype html><html lang="en" data-theme="light"><head><meta charset
 @page {{ @top-left {{ content: none }} @bottom-center {{ content: counter(page, lower-roman) }} }}
 @page :first {{ @bottom-center {{ content: none }} }}
 body {{ margin: 0; font-size: 11pt; line-height: 1.45 }}
+a {{ color: inherit }}
 .cover {{ height: 247mm; display: flex; flex-direction: column; break-after: page }}
 .cover h1 {{ font-size: 38pt; line-height: 1.1; margin: 62mm 0 5mm; letter-spacing: -0.02em }}
 .cover .subtitle {{ font-size: 16pt; color: var(--quiet); margin: 0 0 14mm; max-width: 130mm }}
@@ -96,8 +97,9 @@ body {{ margin: 0; font-size: 11pt; line-height: 1.45 }}
 h2 {{ font-size: 20pt; margin: 0 0 6mm }}
 ol {{ list-style: none; margin: 0; padding: 0 }}
 li {{ break-inside: avoid; margin: 0 }}
-li.part {{ font-weight: 600; margin: 5mm 0 1mm; break-after: avoid }}
-li a {{ display: flex; align-items: baseline; gap: 2mm; color: inherit; text-decoration: none; padding: 0.6mm 0 }}
+li.d0 {{ font-weight: 600; margin: 5mm 0 1mm; break-after: avoid }}
+li.d2 {{ margin-left: 7mm }}
+li a {{ display: flex; align-items: baseline; gap: 2mm; text-decoration: none; padding: 0.6mm 0 }}
 li a::before {{ content: ""; order: 1; flex: 1; min-width: 8mm; border-bottom: 1px dotted var(--line-strong) }}
 li a span:last-child {{ order: 2; font-variant-numeric: tabular-nums lining-nums }}
 </style></head><body>
@@ -348,15 +350,25 @@ def press(tab, address, ids, number):
     return PdfReader(io.BytesIO(data)), headings
 
 
+def without_repeats(order, titles):
+    """The contents with a part named once: by its first page, where that has the name of the part."""
+    shorter = []
+    for depth, name, caption in order:
+        if shorter and shorter[-1][1] is None and titles.get(name) == shorter[-1][2]:
+            depth = shorter.pop()[0]
+        shorter.append((depth, name, caption))
+    return shorter
+
+
 def front(tab, order, starts, titles, facts, base):
     """Print the title page and the contents."""
     rows = []
     for depth, name, caption in order:
         if name is None:
-            rows.append(f'<li class="part">{escape(caption)}</li>')
+            rows.append(f'<li class="d0">{escape(caption)}</li>')
         else:
-            rows.append(f'<li style="margin-left: {max(0, depth - 1) * 7}mm"><a href="{base}{name}.html">'
-                        f"<span>{escape(titles[name])}</span><span>{starts[name]}</span></a></li>")
+            rows.append(f'<li class="d{depth}"><a href="{base}{name}.html"><span>{escape(titles[name])}</span>'
+                        f"<span>{starts[name]}</span></a></li>")
     name, _, subtitle = facts["title"].partition(": ")
     words = {key: escape(value) for key, value in {**facts, "name": name, "subtitle": subtitle}.items()}
     with tempfile.TemporaryDirectory() as folder:
@@ -395,7 +407,7 @@ def print_book(site, target, order, report=print):
             number += len(pdf.pages)
             report(f"[{count}/{len(names)}] {name}: {len(pdf.pages)} pages")
         titles = {sheet.name: sheet.title for sheet in sheets}
-        facts = facts_of()
+        order, facts = without_repeats(order, titles), facts_of()
         pdf, _ = front(tab, order, starts, titles, facts, base)
         browser.close()
     sheets.insert(0, Sheet("", pdf, [(1, "Title and contents", "")]))
