@@ -1,6 +1,5 @@
-// Before a page is printed: its title for the head of each sheet, and under each moving figure the
-// values of its controls in words, since on paper nothing moves. Works on any control that
-// explorable.js builds: a labelled input or choice in a row of its own.
+// Before a page is printed: its title for the head of each sheet, and under each moving figure its
+// state in words, since on paper nothing moves.
 (() => {
   "use strict";
 
@@ -12,22 +11,30 @@
     return `${name} = ${row.querySelector("output").textContent.trim()}`;
   }
 
+  // A figure that a hand moves has no rows of controls; its state has names and numbers.
+  function stateInWords(state) {
+    const number = (value) => (typeof value === "number" ? String(Number(value.toPrecision(3))) : String(value));
+    return Object.entries(state).map(([name, value]) => `${name} = ${[value].flat().map(number).join(", ")}`);
+  }
+
   function sayState(figure) {
-    const rows = [...figure.querySelectorAll(".explorable-control")];
-    if (!rows.length) return;
+    const rows = [...figure.querySelectorAll(".explorable-control")].map(inWords);
+    const words = rows.length ? rows : stateInWords(figure.explorable?.state?.() ?? {});
+    if (!words.length) return;
     let line = figure.querySelector(".explorable-state");
     if (!line) {
       line = document.createElement("p");
       line.className = "explorable-state";
       figure.querySelector(".explorable-view").after(line);
     }
-    line.textContent = `Drawn with ${rows.map(inWords).join(", ")}.`;
+    line.textContent = `Drawn with ${words.join(", ")}.`;
   }
 
   window.addEventListener("beforeprint", () => {
     const title = document.querySelector("article h1")?.cloneNode(true);
     title?.querySelector(".headerlink")?.remove();
-    if (title) document.documentElement.style.setProperty("--running", JSON.stringify(title.textContent.trim()));
+    const words = JSON.stringify(title?.textContent.trim() ?? document.title); // a CSS string too
+    document.documentElement.style.setProperty("--running", words);
     document.querySelectorAll("figure.explorable").forEach(sayState);
   });
 })();
