@@ -266,6 +266,16 @@ def join_tags(writer, sheets):
     })
 
 
+def without_repeats(order, titles):
+    """The contents with a part named once: by its first page, where that has the name of the part."""
+    shorter = []
+    for depth, name, caption in order:
+        if shorter and shorter[-1][1] is None and titles.get(name) == shorter[-1][2]:
+            depth = shorter.pop()[0]
+        shorter.append((depth, name, caption))
+    return shorter
+
+
 def add_outline(writer, sheets, order, where):
     """Bookmarks: parts, their pages, and the sections of these."""
     by_name, parents = {sheet.name: sheet for sheet in sheets}, []
@@ -300,7 +310,8 @@ def bind(sheets, order, facts, base):
                 added[NameObject("/Annots")] = page["/Annots"].clone(writer)
     join_tags(writer, sheets)
     tally, where = relink(writer, sheets, base)
-    add_outline(writer, sheets, [(0, "", None), *order], where)
+    titles = {sheet.name: sheet.title for sheet in sheets}
+    add_outline(writer, sheets, [(0, "", None), *without_repeats(order, titles)], where)
     front = len(sheets[0].pdf.pages)
     writer.set_page_label(0, front - 1, style=PageLabelStyle.LOWERCASE_ROMAN)
     writer.set_page_label(front, len(writer.pages) - 1, style=PageLabelStyle.DECIMAL)
@@ -350,16 +361,6 @@ def press(tab, address, ids, number):
     return PdfReader(io.BytesIO(data)), headings
 
 
-def without_repeats(order, titles):
-    """The contents with a part named once: by its first page, where that has the name of the part."""
-    shorter = []
-    for depth, name, caption in order:
-        if shorter and shorter[-1][1] is None and titles.get(name) == shorter[-1][2]:
-            depth = shorter.pop()[0]
-        shorter.append((depth, name, caption))
-    return shorter
-
-
 def front(tab, order, starts, titles, facts, base):
     """Print the title page and the contents."""
     rows = []
@@ -377,8 +378,8 @@ def front(tab, order, starts, titles, facts, base):
         return press(tab, page.as_uri(), [], 1)
 
 
-def print_book(site, target, order, report=print):
-    """Print the pages of `order` (see `build.contents`) into one PDF; give the count of its links.
+def print_sheets(site, order, facts, report=print):
+    """Print the front and the pages of `order` (see `build.contents`): [Sheet, ...].
 
     Errors: Fault when the site is not built, there is no Chromium, or a page cannot be printed whole.
     """
@@ -407,25 +408,23 @@ def print_book(site, target, order, report=print):
             number += len(pdf.pages)
             report(f"[{count}/{len(names)}] {name}: {len(pdf.pages)} pages")
         titles = {sheet.name: sheet.title for sheet in sheets}
-        order, facts = without_repeats(order, titles), facts_of()
-        pdf, _ = front(tab, order, starts, titles, facts, base)
+        pdf, _ = front(tab, without_repeats(order, titles), starts, titles, facts, base)
         browser.close()
-    sheets.insert(0, Sheet("", pdf, [(1, "Title and contents", "")]))
-    writer, tally = bind(sheets, order, facts, base)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    writer.write(target)
-    return {**tally, "pages": len(writer.pages)}
+    return [Sheet("", pdf, [(1, "Title and contents", "")]), *sheets]
 
 
 def main():
     start = time.perf_counter()
     try:
-        tally = print_book(SITE, TARGET, contents(), report=lambda line: print(line, flush=True))
+        facts, order = facts_of(), contents()
+        sheets = print_sheets(SITE, order, facts, report=lambda line: print(line, flush=True))
+        writer, tally = bind(sheets, order, facts, f"{SITE.as_uri()}/")
+        writer.write(TARGET)
     except (Fault, FileNotFoundError) as error:
         sys.exit(f"no PDF: {error}")
     for page, address in tally["lost"]:
         print(f"{page}: {address} leads to nothing in the PDF; it stays as text")
-    print(f"{TARGET.relative_to(ROOT)}: {tally['pages']} pages, {TARGET.stat().st_size / 1e6:.1f} MB, "
+    print(f"{TARGET.relative_to(ROOT)}: {len(writer.pages)} pages, {TARGET.stat().st_size / 1e6:.1f} MB, "
           f"{tally['inside']} links inside, {tally['outside']} to the outside, {len(tally['lost'])} lost, "
           f"{time.perf_counter() - start:.0f} s")
 
