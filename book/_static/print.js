@@ -18,6 +18,7 @@
   }
 
   function sayState(figure) {
+    if (figure.dataset.drawn !== "yes") return;
     const rows = [...figure.querySelectorAll(".explorable-control")].map(inWords);
     const words = rows.length ? rows : stateInWords(figure.explorable?.state?.() ?? {});
     if (!words.length) return;

@@ -41,7 +41,7 @@ PAPER, MARGIN = (210, 297), 20  # mm
 PATIENCE = 60_000  # ms that a page may take to set its equations and to draw its figures
 ORIGIN = "pdf-origin"
 
-# What is not set or not drawn, in words. Figures draw when they come near the screen, or before printing.
+# What is not set or not drawn, in words; the page is then as it is printed.
 FAULTS = r"""async (patience) => {
   const end = Date.now() + patience;
   const until = async (done) => {
@@ -52,10 +52,11 @@ FAULTS = r"""async (patience) => {
   if (formulas.length && !await until(() => document.documentElement.dataset.math === "ready")) {
     return ["its equations were not set"];
   }
-  dispatchEvent(new Event("beforeprint"));
   const figures = [...document.querySelectorAll("figure.explorable")];
+  window.explorables?.show();
   await until(() => figures.every((figure) => figure.dataset.drawn));
   await document.fonts.ready;
+  dispatchEvent(new Event("beforeprint"));
   return [
     ...formulas.filter((f) => !f.querySelector("mjx-container svg") || f.querySelector("[data-mjx-error]"))
       .map((f) => `the equation ${f.textContent.trim().slice(0, 60)} was not set`),
