@@ -1,5 +1,6 @@
 """The zip of the site: what is in it, and that the same site gives the same bytes."""
 
+import os
 import zipfile
 
 import pytest
@@ -27,7 +28,7 @@ def test_it_holds_what_a_reader_needs_in_one_folder(site, tmp_path):
 
 def test_the_same_site_gives_the_same_bytes(site, tmp_path):
     archive.archive(site, tmp_path / "one.zip")
-    (site / "index.html").write_text("index.html")  # a new date
+    os.utime(site / "index.html", (10**9, 10**9))
     archive.archive(site, tmp_path / "two.zip")
     assert (tmp_path / "one.zip").read_bytes() == (tmp_path / "two.zip").read_bytes()
 
