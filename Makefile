@@ -9,7 +9,7 @@ PORT    ?= 8000
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve test lab execute sweep bench gpu set-repo constraints clean
+.PHONY: help book serve pdf archive test lab execute sweep bench gpu set-repo constraints clean
 
 help:           ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -26,6 +26,12 @@ $(VENV)/.test: pyproject.toml constraints.txt
 	@echo "Setting up everything, torch included, in $(VENV) (first time: a few minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
+	@touch $@ $(VENV)/.book $(VENV)/.pdf
+
+$(VENV)/.pdf: pyproject.toml constraints.txt
+	@echo "Setting up what prints the book in $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[pdf]"
 	@touch $@ $(VENV)/.book
 
 $(VENV)/.lab: pyproject.toml constraints.txt
@@ -39,6 +45,13 @@ book: $(VENV)/.book  ## build the site and say where to open it
 
 serve: book     ## build and serve the site on this machine (PORT=8000)
 	@$(BIN)/python -m http.server $(PORT) --directory $(SITE) --bind 127.0.0.1
+
+pdf: book $(VENV)/.pdf  ## print the whole book into one PDF, _build/entropy-lab.pdf
+	@$(BIN)/python book/_tools/chromium.py --install
+	@$(BIN)/python book/_tools/pdf.py
+
+archive: book   ## one zip of the site to read from disk, _build/entropy-lab-site.zip
+	@$(BIN)/python book/_tools/archive.py
 
 test: $(VENV)/.test  ## run all tests: package, notebooks, book, browser
 	@$(BIN)/python book/_tools/chromium.py --install

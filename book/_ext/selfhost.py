@@ -312,6 +312,7 @@ def setup(app):
     app.add_js_file("mathjax-config.js", priority=100)
     app.add_js_file("chart.js", loading_method="defer")
     app.add_js_file("explorable.js", loading_method="defer")
+    app.add_js_file("print.js", loading_method="defer")
     app.connect("html-page-context", dress, priority=900)
     app.connect("build-finished", finish)
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

@@ -274,6 +274,17 @@ window.explorables = (() => {
     figure.explorable = { record, alt };
     near.observe(figure);
   }
+  // Printing does not wait for drawing, so draw what is far from the screen too, one figure after
+  // the other, when nothing else is to do. What is folded away is drawn at the last moment.
+  const whenIdle = window.requestIdleCallback ?? ((task) => setTimeout(task, 200));
+  const rest = [...figures];
+  async function drawRest() {
+    const figure = rest.shift();
+    if (!figure) return;
+    if (figure.checkVisibility()) await show(figure);
+    whenIdle(drawRest);
+  }
+  window.addEventListener("load", () => whenIdle(drawRest));
   window.addEventListener("beforeprint", () => figures.forEach(show));
 
   return {

@@ -15,18 +15,38 @@ function keepTogether() {
   }
 }
 
+// Setting again from here on measures the width anew; MathJax's own default keeps the old one.
+const metrics = () => MathJax._.core.MathItem.STATE.METRICS;
+
 // Line breaks depend on the width: set them again when it has changed and come to rest.
 function followTheWidth() {
   let width = window.innerWidth, timer = 0;
   const again = () => {
     width = window.innerWidth;
-    const rerender = () => MathJax.startup.document.rerenderPromise();
+    const rerender = () => MathJax.startup.document.rerenderPromise(metrics());
     MathJax.startup.promise = MathJax.startup.promise.then(rerender).then(keepTogether);
   };
   window.addEventListener("resize", () => {
     if (Math.abs(window.innerWidth - width) < 24) return;
     clearTimeout(timer);
     timer = setTimeout(again, 300);
+  });
+}
+
+// A sheet of paper is wider than a phone: set the lines for it, and set them back. Printing does not
+// wait, so at once; everything that setting needs has been loaded for the screen.
+function followThePaper() {
+  const root = document.documentElement;
+  const setAgain = () => { MathJax.startup.document.rerender(metrics()); keepTogether(); };
+  window.addEventListener("beforeprint", () => {
+    if (window.innerWidth > 800 || matchMedia("print").matches) return;
+    root.classList.add("on-paper");
+    setAgain();
+  });
+  window.addEventListener("afterprint", () => {
+    if (!root.classList.contains("on-paper")) return;
+    root.classList.remove("on-paper");
+    setAgain();
   });
 }
 
@@ -66,6 +86,7 @@ window.MathJax = {
       keepTogether();
       document.documentElement.dataset.math = "ready";
       followTheWidth();
+      followThePaper();
     },
   },
 };

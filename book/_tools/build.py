@@ -19,21 +19,28 @@ SITE = ROOT / "_build" / "html"
 FEWEST_CHARACTERS = 200
 
 
-def pages(toc=ROOT / "_toc.yml"):
-    """The pages of the table of contents, in order, without suffix."""
+def contents(toc=ROOT / "_toc.yml"):
+    """The table of contents in order, as (depth, page, caption): a part has a caption and no page."""
     found = []
 
-    def walk(node):
-        if isinstance(node, dict):
-            found.extend(node[key] for key in ("root", "file") if key in node)
-            for key in ("parts", "chapters", "sections"):
-                walk(node.get(key, []))
-        elif isinstance(node, list):
-            for child in node:
-                walk(child)
+    def walk(node, depth):
+        for key in ("root", "file"):
+            if key in node:
+                found.append((depth, node[key], None))
+        if "caption" in node:
+            found.append((depth, None, node["caption"]))
+        deeper = depth + ("file" in node or "caption" in node)
+        for key in ("parts", "chapters", "sections"):
+            for child in node.get(key, []):
+                walk(child, deeper)
 
-    walk(yaml.safe_load(Path(toc).read_text(encoding="utf8")))
+    walk(yaml.safe_load(Path(toc).read_text(encoding="utf8")), 0)
     return found
+
+
+def pages(toc=ROOT / "_toc.yml"):
+    """The pages of the table of contents, in order, without suffix."""
+    return [page for _, page, _ in contents(toc) if page]
 
 
 class _Article(HTMLParser):
