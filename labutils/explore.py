@@ -255,9 +255,13 @@ def _live():
 
 def _with_kernel(f, sliders, caption):
     import ipywidgets
+    from IPython.display import display
+
+    def draw(**values):
+        display(f(**values))  # what f returns is not shown by itself
 
     controls = {p: _control(ipywidgets, p, s) for p, s in sliders.items()}
-    output = ipywidgets.interactive_output(f, controls)
+    output = ipywidgets.interactive_output(draw, controls)
     note = [ipywidgets.HTML(caption)] if caption else []
     return ipywidgets.VBox([*controls.values(), output, *note])
 

@@ -20,8 +20,7 @@ from sphinx.util.docutils import SphinxDirective
 
 # What a lab may import and still run in a browser, beside the standard library and this package.
 BROWSER = {"numpy", "scipy", "sympy", "pandas", "matplotlib", "altair", "ipywidgets", "array_api_compat", "IPython"}
-# As pages are built, and as `make lite` rewrites them.
-LITE_OFF, LITE_ON = "data-lite hidden", "data-lite"
+LITE_OFF = "data-lite hidden"  # `make lite` shows what carries this mark
 COLAB_LINK = re.compile(r"\[Open in Colab\]\([^)]*\) (?:·|\\u00b7) ")  # as it stands in the JSON of a notebook
 LITE_MEGABYTES = 27  # what the site sends until the kernel is ready; tests/launch measures it
 

@@ -95,15 +95,23 @@
     frame.title = link.getAttribute("aria-label");
     frame.src = link.href;
     panel.append(frame);
-    say("Python is starting in this tab.");
+    const home = new URL("../static/pyodide/", link.href);
+    const packages = new URL(link.dataset.lite, home);
+    fetch(new URL("pyodide-lock.json", packages), { method: "HEAD" }).then((answer) => answer.ok, () => false).then((there) => {
+      if (there) return;
+      clearInterval(timer);
+      say(`${packages.host} cannot be reached from here, and NumPy comes from there. Python itself will start, `
+        + "a lab will not. The other ways do not need that address.");
+    });
+    say("The lab is on its way.");
     timer = setInterval(() => {
-      if (frame.contentDocument?.querySelector('[data-status="idle"]')) {
+      if (frame.contentDocument?.querySelector(".jp-Cell")) {
         clearInterval(timer);
-        say("Python is ready. Run the cells from the top with Shift+Enter. If a cell says that a package cannot be "
-          + "reached, take one of the other ways.");
+        say("Run the cells from the top with Shift+Enter. The first one waits until Python and its packages are here. "
+          + `If it has no answer after ${PATIENCE} seconds, take one of the other ways.`);
       } else if (Date.now() - start > 1000 * PATIENCE) {
-        say(`Not ready after ${PATIENCE} seconds: a slow line, or a browser that refuses. It may still come; `
-          + "the other ways do not depend on it.");
+        clearInterval(timer);
+        say(`Nothing came in ${PATIENCE} seconds. The other ways do not depend on it.`);
       }
     }, 500);
   }

@@ -19,6 +19,7 @@ import subprocess
 import sys
 import tarfile
 from hashlib import sha256
+from html import escape
 from pathlib import Path
 
 from packaging.utils import canonicalize_name, parse_wheel_filename
@@ -26,7 +27,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "book" / "_tools"), str(ROOT / "book" / "_ext")]
-from launch_ext import LITE_OFF, LITE_ON, runs_in_browser  # noqa: E402
+from launch_ext import LITE_OFF, runs_in_browser  # noqa: E402
 
 SITE, WORK, ONLINE = ROOT / "_build" / "html", ROOT / "_build" / "lite", ROOT / "_build" / "online"
 VERSION = "314.0.6"  # the Pyodide that jupyterlite-pyodide-kernel expects; a test compares
@@ -184,14 +185,14 @@ def extensions():
     return [base / "@jupyterlite" / "pyodide-kernel-extension", base / "@jupyter-widgets" / "jupyterlab-manager"]
 
 
-def open_doors(online):
-    """Show the buttons that lead to `lite`, which the book from disk keeps hidden; how many."""
+def open_doors(online, address):
+    """Show the buttons that lead to `lite`, and tell them where packages come from; how many."""
     count = 0
-    for path in online.rglob("*.html"):
+    for path in sorted(online.rglob("*.html")):
         html = path.read_text(encoding="utf8")
         if LITE_OFF in html:
-            count += html.count(LITE_OFF)
-            path.write_text(html.replace(LITE_OFF, LITE_ON), encoding="utf8")
+            count += len(re.findall(rf"<a [^>]*{LITE_OFF}", html))
+            path.write_text(html.replace(LITE_OFF, f'data-lite="{escape(address)}"'), encoding="utf8")
     return count
 
 
@@ -204,7 +205,7 @@ def main():
     lite = build_lite(address)
     shutil.rmtree(ONLINE, ignore_errors=True)
     shutil.copytree(SITE, ONLINE)
-    doors = open_doors(ONLINE)
+    doors = open_doors(ONLINE, address)
     if not doors:
         sys.exit("no page of the book has a button for a lab in the browser")
     shutil.copytree(lite, ONLINE / "lite")
