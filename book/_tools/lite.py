@@ -27,6 +27,7 @@ from packaging.version import Version
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "book" / "_tools"), str(ROOT / "book" / "_ext")]
+from constraints import requirements  # noqa: E402
 from launch_ext import LITE_OFF, runs_in_browser  # noqa: E402
 
 SITE, WORK, ONLINE = ROOT / "_build" / "html", ROOT / "_build" / "lite", ROOT / "_build" / "online"
@@ -41,8 +42,12 @@ LABS = ("numpy", "scipy", "sympy", "pandas", "matplotlib", "altair", "tqdm")
 MORE = {
     "comm": (), "array-api-compat": (), "jupyterlab-widgets": (), "widgetsnbextension": (),
     "ipywidgets": ("comm", "ipython", "jupyterlab-widgets", "traitlets", "widgetsnbextension"),
+    "psygnal": (), "anywidget": ("ipywidgets", "psygnal", "typing-extensions"),
 }
-BOOK = ("numpy", "array-api-compat", "matplotlib", "altair", "ipywidgets", "tqdm")
+
+
+# The parts of JupyterLab that a lab needs: the kernel, sliders, and figures that a hand moves.
+EXTENSIONS = ("@jupyterlite/pyodide-kernel-extension", "@jupyter-widgets/jupyterlab-manager", "anywidget")
 
 
 def run(*command, **options):
@@ -126,7 +131,9 @@ def lock(original, wheels, book, address):
         depends = packages[name]["depends"] if name in packages else MORE[name]
         imports = packages[name]["imports"] if name in packages else [name.replace("-", "_")]
         packages[name] = entry(name, wheel, depends, imports)
-    packages["entropy-lab"] = entry("entropy-lab", book, BOOK, ["labutils"])
+    needs = [canonicalize_name(re.match(r"[\w.-]+", text)[0]) for text in requirements(ROOT / "pyproject.toml", "")]
+    packages["entropy-lab"] = entry("entropy-lab", book, needs, ["labutils"])
+    closure(packages, ["entropy-lab"])  # a KeyError names a requirement that neither Pyodide nor MORE has
     return made
 
 
@@ -160,10 +167,11 @@ def build_lite(address):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     (source / "jupyter-lite.json").write_text(json.dumps(settings()), encoding="utf8")
+    base = Path(sys.prefix) / "share" / "jupyter" / "labextensions"
     (source / "jupyter_lite_config.json").write_text(json.dumps({"LiteBuildConfig": {
         "contents": ["files"], "output_dir": str(WORK / "site"), "cache_dir": str(WORK / "cache"),
         "apps": ["lab", "notebooks"], "no_sourcemaps": True, "no_libarchive": True,
-        "ignore_sys_prefix": ["federated_extensions"], "federated_extensions": [str(p) for p in extensions()],
+        "ignore_sys_prefix": ["federated_extensions"], "federated_extensions": [str(base / name) for name in EXTENSIONS],
     }}), encoding="utf8")
     shutil.rmtree(WORK / "site", ignore_errors=True)
     run(Path(sys.executable).with_name("jupyter"), "lite", "build", "--lite-dir", source, cwd=source)
@@ -177,12 +185,6 @@ def settings():
         "litePluginSettings": {"@jupyterlite/pyodide-kernel-extension:kernel": {
             "pyodideUrl": "./static/pyodide/pyodide.mjs", "disablePyPIFallback": True}},
     }}
-
-
-def extensions():
-    """The parts of JupyterLab that a lab needs: the kernel and the sliders."""
-    base = Path(sys.prefix) / "share" / "jupyter" / "labextensions"
-    return [base / "@jupyterlite" / "pyodide-kernel-extension", base / "@jupyter-widgets" / "jupyterlab-manager"]
 
 
 def open_doors(online, address):
@@ -211,7 +213,7 @@ def main():
     shutil.copytree(lite, ONLINE / "lite")
     size = sum(p.stat().st_size for p in (ONLINE / "lite").rglob("*") if p.is_file())
     print(f"{len(labs())} labs, {doors} buttons, {size / 1e6:.0f} MB in {ONLINE / 'lite'}. Publish {ONLINE}, or try it "
-          f"with make serve-online. Compiled packages come from {address}")
+          f"with make serve-lite. Compiled packages come from {address}")
 
 
 if __name__ == "__main__":
