@@ -6,7 +6,8 @@ until `make lite` builds the site for one. The notebook itself travels with the 
 """
 
 import ast
-import json
+import base64
+import gzip
 import re
 import shutil
 import sys
@@ -184,6 +185,12 @@ def under_title(app, doctree):
     section.insert(place, nodes.raw("", html, format="html"))
 
 
+def wrapped(path):
+    """A notebook inside a script: browsers save no file of a page from disk, but run its scripts."""
+    packed = base64.b64encode(gzip.compress(path.read_bytes(), mtime=0)).decode()
+    return f'launch.save("{path.name}", "{packed}");\n'
+
+
 def copy_notebooks(app, exception):
     """The notebooks lie beside their pages, for the download buttons."""
     if exception is not None or app.builder.format != "html":
@@ -194,6 +201,7 @@ def copy_notebooks(app, exception):
             target = Path(app.outdir) / f"{docname}.ipynb"
             target.parent.mkdir(parents=True, exist_ok=True)
             shutil.copy(path, target)
+            target.with_name(f"{path.name}.js").write_text(wrapped(path), encoding="utf8")
 
 
 def setup(app):

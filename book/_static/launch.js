@@ -116,7 +116,30 @@
     }, 500);
   }
 
+  // From disk a browser shows a notebook as text instead of saving it; a script beside it brings it, packed.
+  window.launch = {
+    async save(name, packed) {
+      const bytes = Uint8Array.from(atob(packed), (letter) => letter.charCodeAt(0));
+      const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+      const link = document.createElement("a");
+      link.href = URL.createObjectURL(await new Response(stream).blob());
+      link.download = name;
+      link.click();
+      setTimeout(() => URL.revokeObjectURL(link.href), 10_000);
+    },
+  };
+  function saveFromDisk(event) {
+    event.preventDefault();
+    const script = document.createElement("script");
+    script.src = `${event.currentTarget.href}.js`;
+    script.onload = script.onerror = () => script.remove();
+    document.head.append(script);
+  }
+
   for (const nav of document.querySelectorAll("nav.launch")) {
+    if (location.protocol === "file:") {
+      for (const link of nav.querySelectorAll("a.launch-download")) link.addEventListener("click", saveFromDisk);
+    }
     hubs(nav);
     for (const link of nav.querySelectorAll("a.launch-tab")) {
       link.addEventListener("click", (event) => {
