@@ -73,7 +73,7 @@ lab: $(VENV)/.lab  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
 
 voila: $(VENV)/.app  ## show the labs as apps with live sliders (LAB=notebooks/a.ipynb for one)
-	@$(BIN)/python book/_tools/voila.py $(LAB)
+	@$(BIN)/python book/_tools/apps.py $(LAB)
 
 execute: $(VENV)/.test  ## re-run notebooks and store their outputs (NB="notebooks/a.ipynb ...")
 	@$(BIN)/python book/_tools/execute.py $(NB)

@@ -12,6 +12,7 @@
   // The address of a hub as the reader may paste it, from any of its pages; "" if it is none.
   function origin(text) {
     let address;
+    if (/\s/.test(text)) return "";
     try { address = new URL(/^[a-z]+:\/\//i.test(text) ? text : `https://${text}`); } catch { return ""; }
     if (!/^https?:$/.test(address.protocol) || !/^localhost$|[.:]/.test(address.hostname)) return "";
     return address.origin + address.pathname.replace(/\/(hub|user)(\/.*)?$/, "").replace(/\/+$/, "");

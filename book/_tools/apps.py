@@ -1,6 +1,6 @@
 """Serve the labs as apps: code hidden, sliders moved by a kernel, nothing from outside.
 
-    python book/_tools/voila.py [lab.ipynb or folder] [options of voila]
+    python book/_tools/apps.py [lab.ipynb or folder] [options of voila]
 """
 
 import os
