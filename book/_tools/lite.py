@@ -167,6 +167,8 @@ def build_lite(address):
         target.parent.mkdir(parents=True, exist_ok=True)
         shutil.copy(path, target)
     (source / "jupyter-lite.json").write_text(json.dumps(settings()), encoding="utf8")
+    light_or_dark = {"@jupyterlab/apputils-extension:themes": {"adaptive-theme": True}}  # as the reader's system is
+    (source / "overrides.json").write_text(json.dumps(light_or_dark), encoding="utf8")
     base = Path(sys.prefix) / "share" / "jupyter" / "labextensions"
     (source / "jupyter_lite_config.json").write_text(json.dumps({"LiteBuildConfig": {
         "contents": ["files"], "output_dir": str(WORK / "site"), "cache_dir": str(WORK / "cache"),

@@ -82,7 +82,7 @@ def test_python_starts_when_asked_and_not_before(online, lab):
     assert "emscripten 2 45" in answer
     files = {path for path in asked if path.startswith("/lite/") and (online / path[1:]).is_file()}
     size = sum((online / path[1:]).stat().st_size for path in files) / 1e6
-    assert abs(size - LITE_MEGABYTES) < 3, f"the buttons say {LITE_MEGABYTES} MB; the site sent {size:.1f}"
+    assert abs(size - LITE_MEGABYTES) < 1, f"the buttons say {LITE_MEGABYTES} MB; the site sent {size:.1f}"
     # The one thing asked of outside is whether the packages' host is there.
     assert {url.rsplit("/", 1)[1] for url in outside} <= {"pyodide-lock.json"}
 
