@@ -101,6 +101,13 @@ def test_a_host_that_is_away_is_named_and_the_set_up_cell_finds_the_book(lab):
     assert any("numpy" in url for url in outside), "NumPy was asked for"
 
 
+def test_the_notebook_comes_from_a_server(lab):
+    tab, _, _ = lab
+    with tab.expect_download() as saved:
+        tab.locator(".launch-download >> visible=true").first.click()
+    assert saved.value.suggested_filename == LAB.rsplit("/", 1)[1] + ".ipynb"
+
+
 def test_the_frame_closes_and_gives_the_focus_back(lab):
     tab, _, _ = lab
     tab.locator("a.launch-tab").press("Enter")
