@@ -30,8 +30,8 @@ WAYS = {
     "tab": ("Run in this tab", f"{LITE_MEGABYTES} MB, no account",
             f"a current browser and patience: {LITE_MEGABYTES} MB come from this site, then NumPy and the other compiled "
             "packages from where the publisher of this site keeps them. No torch."),
-    "colab": ("Open in Colab", "a Google account", "a Google account. The second cell installs what the lab uses."),
-    "hub": ("Open in JupyterHub", "a hub with nbgitpuller",
+    "colab": ("Colab", "a Google account", "a Google account. The second cell installs what the lab uses."),
+    "hub": ("JupyterHub", "a hub with nbgitpuller",
             "an account at a hub that has nbgitpuller; the link copies the labs there and opens this one."),
     "download": ("Download", "", "Jupyter where you open it. The notebook has its outputs inside."),
     "machine": ("Your machine", "", "the folder of this book, git, make and Python 3.11. <code>make lab</code> opens "
