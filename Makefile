@@ -5,11 +5,13 @@ BIN     := $(VENV)/bin
 SITE    := _build/html
 NB      ?=
 URL     ?=
+HUB     ?=
+LAB     ?= notebooks
 PORT    ?= 8000
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve pdf archive test lab execute sweep bench gpu set-repo constraints clean
+.PHONY: help book serve lite serve-lite pdf archive test test-launch lab voila execute sweep bench gpu set-repo constraints clean
 
 help:           ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -26,7 +28,7 @@ $(VENV)/.test: pyproject.toml constraints.txt
 	@echo "Setting up everything, torch included, in $(VENV) (first time: a few minutes) ..."
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
-	@touch $@ $(VENV)/.book $(VENV)/.pdf
+	@touch $@ $(VENV)/.book $(VENV)/.lab $(VENV)/.app $(VENV)/.pdf
 
 $(VENV)/.pdf: pyproject.toml constraints.txt
 	@echo "Setting up what prints the book in $(VENV) ..."
@@ -39,6 +41,18 @@ $(VENV)/.lab: pyproject.toml constraints.txt
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lab]"
 	@touch $@
+
+$(VENV)/.app: pyproject.toml constraints.txt
+	@echo "Setting up the labs as apps in $(VENV) (first time: a few minutes) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[app]"
+	@touch $@ $(VENV)/.lab
+
+$(VENV)/.lite: pyproject.toml constraints.txt
+	@echo "Setting up what labs in a browser tab need in $(VENV) ..."
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lite]"
+	@touch $@ $(VENV)/.book
 
 book: $(VENV)/.book  ## build the site and say where to open it
 	@$(BIN)/python book/_tools/build.py
@@ -53,13 +67,26 @@ pdf: book $(VENV)/.pdf  ## print the whole book into one PDF, _build/entropy-lab
 archive: book   ## one zip of the site to read from disk, _build/entropy-lab-site.zip
 	@$(BIN)/python book/_tools/archive.py
 
+lite: $(VENV)/.lite  ## build the site for a web server, with labs that run in a browser tab (needs npm)
+	@$(BIN)/python book/_tools/build.py
+	@$(BIN)/python book/_tools/lite.py
+
+serve-lite: lite  ## build that site and serve it on this machine (PORT=8000)
+	@$(BIN)/python -m http.server $(PORT) --directory _build/online --bind 127.0.0.1
+
 test: $(VENV)/.test  ## run all tests: package, notebooks, book, browser
 	@$(BIN)/python book/_tools/chromium.py --install
 	@$(BIN)/python book/_tools/build.py
 	$(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --dist loadfile --cov=labutils --cov-report=term
 
+test-launch: $(VENV)/.test lite  ## the ways to start a lab, in a real browser
+	$(BIN)/python -m pytest tests/browser/test_launch.py tests/browser/test_lite.py tests/browser/test_voila.py tests/book/test_lite.py
+
 lab: $(VENV)/.lab  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
+
+voila: $(VENV)/.app  ## show the labs as apps with live sliders (LAB=notebooks/a.ipynb for one)
+	@$(BIN)/python book/_tools/apps.py $(LAB)
 
 execute: $(VENV)/.test  ## re-run notebooks and store their outputs (NB="notebooks/a.ipynb ...")
 	@$(BIN)/python book/_tools/execute.py $(NB)
@@ -73,8 +100,8 @@ bench: $(VENV)/.lab  ## measure speed and memory (never part of the tests)
 gpu: $(VENV)/.test  ## run the labs at GPU size; outputs go to _build/gpu
 	@LABUTILS_SCALE=gpu $(BIN)/python book/_tools/execute.py --into _build/gpu $(NB)
 
-set-repo:       ## write the repository's address everywhere (URL=https://github.com/OWNER/NAME)
-	@$(PYTHON) book/_tools/set_repo.py "$(URL)"
+set-repo:       ## write the repository's address everywhere (URL=https://github.com/OWNER/NAME; HUB=https://... too)
+	@$(PYTHON) book/_tools/set_repo.py "$(URL)" "$(HUB)"
 
 constraints: $(VENV)/.test  ## rewrite constraints.txt and environment.yml from what is installed
 	@$(BIN)/python book/_tools/constraints.py

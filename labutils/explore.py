@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from importlib.util import find_spec
 
-from labutils.figures import BLUE, checked_alt
+from labutils.figures import BLUE, chart_bundle, checked_alt
 from labutils.stages import FOLDER, Stage, source
 
 MIME = "application/vnd.entropylab.explorable+json"
@@ -128,8 +128,7 @@ def explore(f, sliders=None, *, name, alt, caption="", handles=()):
         if unknown := {v for v in (each.x, each.y) if isinstance(v, str)} - known:
             raise ValueError(f"handles must name parameters that have a control ({', '.join(sorted(known))}); got {unknown}")
     knobs = [{"name": f"handle-{i}", "x": h.x, "y": h.y, "part": list(h.part), "colour": h.colour} for i, h in enumerate(handles)]
-    version = int(re.search(r"/v(\d+)", spec["$schema"]).group(1))
-    _show(record | {"positions": positions} | ({"handles": knobs} if knobs else {}), {f"application/vnd.vegalite.v{version}+json": spec})
+    _show(record | {"positions": positions} | ({"handles": knobs} if knobs else {}), chart_bundle(spec))
     return None
 
 
@@ -255,9 +254,13 @@ def _live():
 
 def _with_kernel(f, sliders, caption):
     import ipywidgets
+    from IPython.display import display
+
+    def draw(**values):
+        display(f(**values))  # what f returns is not shown by itself
 
     controls = {p: _control(ipywidgets, p, s) for p, s in sliders.items()}
-    output = ipywidgets.interactive_output(f, controls)
+    output = ipywidgets.interactive_output(draw, controls)
     note = [ipywidgets.HTML(caption)] if caption else []
     return ipywidgets.VBox([*controls.values(), output, *note])
 

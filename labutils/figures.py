@@ -5,7 +5,9 @@ Backgrounds are transparent; text is drawn in INK, which the book replaces by th
 """
 
 import io
+import os
 import re
+import sys
 
 MIME = "application/vnd.entropylab.picture+json"
 
@@ -43,12 +45,29 @@ def show(figure, alt):
         bundle = {"image/svg+xml": svg(figure), "text/plain": alt, MIME: {"alt": alt}}
         plt.close(figure)
     elif hasattr(figure, "to_dict"):
-        spec = figure.to_dict()
-        version = int(re.search(r"/v(\d+)", spec["$schema"]).group(1))
-        bundle = {f"application/vnd.vegalite.v{version}+json": spec, "text/plain": alt, MIME: {"alt": alt}}
+        bundle = {**chart_bundle(figure.to_dict()), "text/plain": alt, MIME: {"alt": alt}}
     else:
         raise TypeError(f"figure must be a matplotlib figure or an Altair chart; got {type(figure).__name__}")
     display(bundle, raw=True)
+
+
+def chart_bundle(spec):
+    """The forms in which a Vega-Lite chart is displayed: {media type: content}.
+
+    Recorded outputs carry it once, under its own version. JupyterLab, JupyterLite and Voilà draw
+    Vega-Lite 5 by themselves and know no later media type, so a live chart comes under that name
+    too. Colab draws HTML, which others would prefer, and which asks a delivery host for scripts.
+    """
+    version = int(re.search(r"/v(\d+)", spec["$schema"]).group(1))
+    bundle = {f"application/vnd.vegalite.v{version}+json": spec}
+    if "google.colab" in sys.modules:
+        import altair as alt
+
+        with alt.renderers.enable("html"):
+            bundle |= alt.renderers.get()(spec)
+    elif os.environ.get("LABUTILS_EXPLORE") != "static":
+        bundle["application/vnd.vegalite.v5+json"] = spec
+    return bundle
 
 
 def checked_alt(alt):
@@ -85,6 +104,9 @@ def _matplotlib_theme():
 
 def _altair_theme():
     import altair as alt
+
+    alt.renderers.register("entropy-lab", lambda spec, **options: chart_bundle(spec))
+    alt.renderers.enable("entropy-lab")
 
     @alt.theme.register("entropy-lab", enable=True)
     def theme():

@@ -8,7 +8,6 @@ import hashlib
 import json
 import re
 import shutil
-from html import escape
 from pathlib import Path
 
 import records
@@ -41,41 +40,6 @@ class ExplorableDirective(SphinxDirective):
         if found is None:
             raise self.error(f"notebooks/{lab}.ipynb has no explorable {name!r}")
         return [nodes.raw("", records.explorable_figure(*found), format="html")]
-
-
-class LaunchDirective(SphinxDirective):
-    """```{launch} lab [lab ...]```: the ways to open the labs of a page."""
-
-    required_arguments = 1
-    final_argument_whitespace = True
-
-    def run(self):
-        env = self.env
-        repository = env.config.html_theme_options.get("repository_url", "").removesuffix("/")
-        items = []
-        for lab in self.arguments[0].split():
-            docname = f"notebooks/{lab}"
-            path = Path(env.srcdir) / f"{docname}.ipynb"
-            if not path.is_file():
-                raise self.error(f"no notebook notebooks/{lab}.ipynb")
-            env.note_dependency(str(path))
-            title = escape(title_of(records.read(path)))
-            read = f'<a href="{env.app.builder.get_relative_uri(env.docname, docname)}">Read with outputs</a>'
-            file = f'<a href="{escape(repository)}/blob/main/{docname}.ipynb">Notebook file</a>'
-            links = [read, file]
-            if repository.startswith("https://github.com/"):
-                slug = repository.removeprefix("https://github.com/")
-                colab = f"https://colab.research.google.com/github/{slug}/blob/main/{docname}.ipynb"
-                links.insert(1, f'<a href="{escape(colab)}">Open in Colab</a>')
-            items.append(f"<li><strong>{title}</strong> <span>{' · '.join(links)}</span></li>")
-        html = f'<nav class="launch" aria-label="Labs of this chapter"><ul>{"".join(items)}</ul></nav>'
-        return [nodes.raw("", html, format="html")]
-
-
-def title_of(notebook):
-    """The first heading of a notebook."""
-    text = "".join(notebook["cells"][0]["source"])
-    return text.splitlines()[0].lstrip("# ").strip()
 
 
 SPEC = re.compile(r'<script type="application/json" class="explorable-spec">(.*?)</script>', re.S)
@@ -130,7 +94,6 @@ def share_all(app, exception):
 
 def setup(app):
     app.add_directive("explorable", ExplorableDirective)
-    app.add_directive("launch", LaunchDirective)
     app.connect("source-read", rewrite_outputs)
     app.connect("build-finished", share_all, priority=900)  # after selfhost has looked at the charts
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

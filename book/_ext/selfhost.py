@@ -33,6 +33,7 @@ THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")
 SCRIPTS = {
     "chart.js": 'class="explorable"', "explorable.js": 'class="explorable"',
     "atlas.js": 'class="atlas-filter"', "steps.js": 'class="step"', "meanings.js": "means-",
+    "launch.js": 'class="launch"',
     "mathjax-config.js": "math notranslate", "vendor/mathjax/startup.js": "math notranslate",
 }
 

@@ -1,8 +1,9 @@
 """Write the repository's address into every place that names it.
 
-    python book/_tools/set_repo.py https://github.com/OWNER/NAME
+    python book/_tools/set_repo.py https://github.com/OWNER/NAME [https://HUB]
 
 `_config.yml` holds the address; launch links, set-up cells, README.md and CITATION.cff follow it.
+The second address, of a JupyterHub with nbgitpuller, goes into `_config.yml` as `launch_hub`.
 A `file://` address serves the tests of the set-up cells: it goes into these cells only.
 """
 
@@ -14,6 +15,7 @@ import json
 
 ROOT = Path(__file__).resolve().parents[2]
 GITHUB = re.compile(r"https://github\.com/([A-Za-z0-9_.-]+)/([A-Za-z0-9_.-]+)")
+HUB = re.compile(r'^(    launch_hub: )"([^"]*)"', re.M)
 CONFIGURED = re.compile(r"^repository:\n  url: (\S+)$", re.M)
 
 
@@ -60,15 +62,28 @@ def set_repo(root, url):
     return changed
 
 
+def set_hub(root, hub):
+    """Write the address of a JupyterHub into `_config.yml`; the paths that changed."""
+    hub = hub.strip().rstrip("/")
+    if not re.fullmatch(r"https?://[^\s/\"]+(/[^\s\"]*)?", hub):
+        raise ValueError(f"HUB must be the address of a JupyterHub, such as https://hub.example.edu; got {hub!r}")
+    path = root / "_config.yml"
+    old = HUB.search(path.read_text(encoding="utf8"))
+    if not old:
+        raise ValueError('_config.yml must have a line `    launch_hub: ""`')
+    return [path] if replace_in(path, [(old.group(0), f'{old.group(1)}"{hub}"')]) else []
+
+
 def notebooks(root):
     return sorted(p for p in (root / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
 
 
 def main(arguments):
-    if len(arguments) != 1 or not arguments[0]:
-        sys.exit("usage: make set-repo URL=https://github.com/OWNER/NAME")
+    url, hub = (*arguments, "", "")[:2]
+    if len(arguments) > 2 or not (url or hub):
+        sys.exit("usage: make set-repo URL=https://github.com/OWNER/NAME [HUB=https://hub.example.edu]")
     try:
-        changed = set_repo(ROOT, arguments[0])
+        changed = {*(set_repo(ROOT, url) if url else []), *(set_hub(ROOT, hub) if hub else [])}
     except ValueError as error:
         sys.exit(str(error))
     print(f"{len(changed)} files changed")

@@ -123,17 +123,6 @@ def test_picture_is_inline_in_the_colour_of_the_page(tiny_book):
     assert 'id="picture-0-m1"' in html and 'xlink:href="#picture-1-m1"' in html and "url(#picture-1-m1)" in html
 
 
-def test_launch_links(tiny_book):
-    tiny_book.page("index", TOC)
-    tiny_book.page("page", "# Page\n\n```{launch} lab\n```\n")
-    tiny_book.notebook("notebooks/lab", [], title="Why it falls")
-    assert tiny_book.build(html_theme="sphinx_book_theme",
-                           html_theme_options={"repository_url": "https://github.com/a.b/c"}) == ""
-    html = tiny_book.html("page")
-    assert "https://colab.research.google.com/github/a.b/c/blob/main/notebooks/lab.ipynb" in html
-    assert "Why it falls" in html
-
-
 def test_a_check_is_shown_with_its_equation_and_its_cell(tiny_book):
     assert book_with(tiny_book, EQUATION + "\n```{check} eq-a\n```\n", [record("eq-a")]) == ""
     shown = tiny_book.html("page").split('class="check-shown')[1]

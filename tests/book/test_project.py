@@ -9,6 +9,7 @@ import tomllib
 from pathlib import Path
 
 import pytest
+import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -87,6 +88,19 @@ def test_bad_address_is_refused(url):
         tool("set_repo").checked(url)
 
 
+def test_hub_is_told_in_the_config(tmp_path):
+    shutil.copy(ROOT / "_config.yml", tmp_path)
+    set_repo, config = tool("set_repo"), tmp_path / "_config.yml"
+    assert set_repo.set_hub(tmp_path, "https://hub.example.edu/") == [config]
+    assert yaml.safe_load(config.read_text("utf8"))["sphinx"]["config"]["launch_hub"] == "https://hub.example.edu"
+    assert set_repo.set_hub(tmp_path, "https://hub.example.edu") == []
+    before = config.read_bytes()
+    for hub in ("hub.example.edu", "https://", 'https://a"b'):
+        with pytest.raises(ValueError, match="HUB must be the address of a JupyterHub"):
+            set_repo.set_hub(tmp_path, hub)
+    assert config.read_bytes() == before
+
+
 def test_reserved_owner_cannot_be_registered():
     owner = tool("set_repo").current(ROOT).split("/")[3]
     assert owner == "entropy-lab.invalid" or re.fullmatch(r"[A-Za-z0-9-]+", owner)
@@ -119,7 +133,7 @@ def test_readme_is_finished():
 
 def test_make_help_lists_the_commands():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
-    assert {"book", "test", "lab", "execute", "set-repo"} <= {line.split()[0] for line in done.stdout.splitlines()}
+    assert {"book", "test", "lab", "voila", "lite", "execute", "set-repo"} <= {line.split()[0] for line in done.stdout.splitlines()}
 
 
 def test_make_names_an_old_python(tmp_path):

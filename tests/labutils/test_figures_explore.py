@@ -1,6 +1,7 @@
 """Pictures have words and are the same at every run; explorables move without a kernel."""
 
 import json
+import sys
 
 import altair as alt
 import matplotlib.pyplot as plt
@@ -200,3 +201,31 @@ def test_a_handle_needs_a_parameter_with_a_control():
         handle(x=1, y=2)
     with pytest.raises(ValueError, match=r"handles must name parameters that have a control \(slope\); got \{'free'\}"):
         explore(dial(), name="dial", alt="A point whose place follows the slope", handles=[handle(x="free", y=0)])
+
+
+def test_a_live_chart_comes_in_a_form_that_jupyter_draws_by_itself(monkeypatch):
+    spec = lines(1.0, 2).to_dict()
+    recorded = figures.chart_bundle(spec)
+    assert list(recorded.values()) == [spec] and "v5" not in list(recorded)[0], "recorded once, under its own version"
+    monkeypatch.setenv("LABUTILS_EXPLORE", "live")
+    live = figures.chart_bundle(spec)
+    assert live["application/vnd.vegalite.v5+json"] == spec and not any("html" in kind for kind in live)
+    monkeypatch.setitem(sys.modules, "google.colab", object())
+    colab = figures.chart_bundle(spec)
+    assert "vega" in colab["text/html"] and "application/vnd.vegalite.v5+json" not in colab
+
+
+def test_the_theme_makes_charts_show_themselves_so(monkeypatch):
+    monkeypatch.setenv("LABUTILS_EXPLORE", "live")
+    figures.use_theme()
+    assert "application/vnd.vegalite.v5+json" in lines(1.0, 2)._repr_mimebundle_()
+
+
+def test_a_live_explorable_shows_what_its_function_returns(monkeypatch):
+    monkeypatch.setenv("LABUTILS_EXPLORE", "live")
+    shown = []
+    monkeypatch.setattr("IPython.display.display", lambda *each, **options: shown.extend(each))
+    box = explore(lambda a: lines(a, 2), {"a": slider(0.0, 1.0, 3)}, name="lines", alt="A line that follows its slider")
+    assert len(shown) == 1 and shown[0].to_dict()["$schema"]
+    box.children[0].value = 1.0
+    assert len(shown) == 2 and shown[1].to_dict() != shown[0].to_dict()
