@@ -285,7 +285,7 @@ def clean(site):
             path.write_text(sealed, encoding="utf8")
     for path in sorted((site / "_static").rglob("*.js")):
         script = path.read_text(encoding="utf8")
-        local = re.sub(r"//# sourceMappingURL=\S+\s*$", "", script)
+        local = classic(re.sub(r"//# sourceMappingURL=\S+\s*$", "", script))
         # Fallbacks inside the vendored libraries, which their settings never reach.
         if "vendor" in path.parts:
             local = local.replace("https://cdn.jsdelivr.net", ".")
@@ -296,6 +296,17 @@ def clean(site):
         local = inline_fonts(re.sub(r"/\*# sourceMappingURL=\S+\s*\*/", "", css), path.parent)
         if local != css:
             path.write_text(local, encoding="utf8")
+
+
+def classic(script):
+    """A module of Vega as a script that adds its exports to `vega`: browsers refuse modules from disk."""
+    taken = re.match(r"import (\{[^}]*\}) from 'vega-util';", script)
+    if not taken:
+        return script
+    body, _, given = script[taken.end():].rpartition("export {")
+    names = [re.split(r"\s+as\s+", name.strip()) for name in given.partition("}")[0].split(",")]
+    gives = " ".join(f"vega.{name[-1]} = {name[0]};" for name in names)
+    return f"(() => {{\nconst {taken[1]} = vega;\n{body}\n{gives}\n}})();\n"
 
 
 def survey(site):
