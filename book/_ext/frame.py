@@ -15,8 +15,6 @@ UNFOLD = re.compile(r'(<a class="[^"]*reference internal" href="[^"]*">(.*?)</a>
 VIEWPORT = '<meta name="viewport" content="width=device-width, initial-scale=1" />'
 
 EDITS = [
-    (re.compile(r'\s*<meta name="viewport"[^>]*>'), ""),
-    (re.compile(r'(<meta charset="utf-8" ?/?>)'), rf"\1\n    {VIEWPORT}"),
     (re.compile(r'\s*<meta name="docsearch:language"[^>]*>'), ""),
     (WRITTEN, r"\1"),
     (PRINT_COPY, ""),
@@ -41,8 +39,8 @@ EDITS = [
     (re.compile(r'<nav class="bd-links bd-docs-nav" aria-label="Main">'),
      '<nav class="bd-links bd-docs-nav" aria-label="Pages of the book">'),
     (re.compile(r'<nav class="bd-toc-nav page-toc">'), '<nav class="bd-toc-nav page-toc" aria-label="Sections of this page">'),
-    (re.compile(r'<div class="search-button__wrapper">'),
-     '<div class="search-button__wrapper" role="dialog" aria-modal="true" aria-label="Search">'),
+    (re.compile(r'<div class="search-button__search-container">'),
+     '<div class="search-button__search-container" role="dialog" aria-modal="true" aria-label="Search">'),
     (re.compile(r'(<button class="sidebar-toggle primary-toggle btn btn-sm") title="Toggle primary sidebar"'),
      r'\1 type="button" title="Pages of the book" aria-label="Pages of the book"'),
     (re.compile(r'(<button class="sidebar-toggle secondary-toggle btn btn-sm") title="Toggle secondary sidebar"'),
@@ -89,6 +87,8 @@ def mend(html):
 
     html = re.sub(r"<(pre|textarea)\b.*?</\1>|<script\b[^>]*json[^>]*>.*?</script>", keep, html, flags=re.S)
     for pattern, replacement in EDITS:
-        count = 1 if pattern.pattern.startswith("(<meta charset") else 0
-        html = pattern.sub(replacement, html, count=count)
+        html = pattern.sub(replacement, html)
+    if html.count('name="viewport"') > 1:  # each tool brings its own
+        html = re.sub(r'\s*<meta name="viewport"[^>]*>', "", html)
+        html = html.replace('<meta charset="utf-8" />', f'<meta charset="utf-8" />\n    {VIEWPORT}', 1)
     return re.sub(r"\0(\d+)\0", lambda match: kept[int(match.group(1))], html)

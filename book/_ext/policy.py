@@ -46,6 +46,7 @@ def seal(html):
     """A page of the book with its policy, before anything that it governs. Doing it again changes nothing."""
     if "data-content_root=" not in html or "<head>" not in html:
         return html
-    html = re.sub(rf"{MARK}[^>]*>\s*", "", html)
-    return re.sub(r'(<meta charset="utf-8" ?/?>\s*)', lambda match: f'{match.group()}{MARK} content="{policy(html)}" />\n    ',
-                  html, count=1)
+    rules = f'{MARK} content="{policy(html)}" />'
+    if MARK in html:
+        return re.sub(rf"{MARK}[^>]*>", lambda match: rules, html)
+    return re.sub(r'(<meta charset="utf-8" ?/?>\s*)', lambda match: f"{match.group()}{rules}\n    ", html, count=1)
