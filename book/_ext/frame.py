@@ -91,4 +91,6 @@ def mend(html):
     if html.count('name="viewport"') > 1:  # each tool brings its own
         html = re.sub(r'\s*<meta name="viewport"[^>]*>', "", html)
         html = html.replace('<meta charset="utf-8" />', f'<meta charset="utf-8" />\n    {VIEWPORT}', 1)
+    if 'rel="icon"' not in html:  # or a browser asks a server for favicon.ico
+        html = html.replace("</title>", '</title>\n    <link rel="icon" href="data:," />', 1)
     return re.sub(r"\0(\d+)\0", lambda match: kept[int(match.group(1))], html)
