@@ -95,5 +95,5 @@ def share_all(app, exception):
 def setup(app):
     app.add_directive("explorable", ExplorableDirective)
     app.connect("source-read", rewrite_outputs)
-    app.connect("build-finished", share_all, priority=900)  # after selfhost has looked at the charts
+    app.connect("build-finished", share_all, priority=950)  # after selfhost has looked at the charts
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

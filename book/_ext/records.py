@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from html import escape
 from pathlib import Path
 
+import svg_thin
+
 CHECK = "application/vnd.entropylab.check+json"
 EXPLORABLE = "application/vnd.entropylab.explorable+json"
 PICTURE = "application/vnd.entropylab.picture+json"
@@ -229,7 +231,7 @@ def svg_figure(svg, alt, identity):
     svg = re.sub(r'\bid="([^"]+)"', rf'id="{identity}-\1"', svg)
     svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{identity}-\1)", svg)
     svg = re.sub(r'href="#([^"]+)"', rf'href="#{identity}-\1"', svg)
-    svg = svg.replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
+    svg = svg_thin.thin(svg, identity).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
     return (
         f'<figure class="picture"><div class="picture-view" role="img" aria-label="{escape(alt)}">'
         f"{svg}</div></figure>"

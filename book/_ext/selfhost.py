@@ -12,6 +12,9 @@ import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 
+import frame
+import policy
+import theme_styles
 from sphinx.util import logging
 
 logger = logging.getLogger(__name__)
@@ -33,9 +36,15 @@ THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")
 SCRIPTS = {
     "chart.js": 'class="explorable"', "explorable.js": 'class="explorable"',
     "atlas.js": 'class="atlas-filter"', "steps.js": 'class="step"', "meanings.js": "means-",
-    "launch.js": 'class="launch"',
+    "launch.js": 'class="launch"', "copy.js": 'class="highlight',
     "mathjax-config.js": "math notranslate", "vendor/mathjax/startup.js": "math notranslate",
+    # brought by tools
+    "togglebutton.js": "dropdown admonition", "design-tabs.js": "sd-tab-set",
 }
+# What no page needs, and what only Sphinx's own pages (search, index) do.
+UNUSED = ("clipboard.min.js", "copybutton.js", "copybutton.css", "sphinx-thebe")
+THEME_SCRIPTS = ("scripts/bootstrap.js", "scripts/pydata-sphinx-theme.js", "scripts/sphinx-book-theme.js")  # see frame.js
+SPHINX_ONLY = ("documentation_options.js", "doctools.js", "sphinx_highlight.js")
 
 # Pages that are laid out in another way, by what they hold: labs and long tables take more room than
 # text, notes stand in a margin, and the front page is a picture of the book.
@@ -150,7 +159,7 @@ def localise(html, root=""):
             edits.append(whole)
     for start, end, text in reversed(edits):
         html = html[:start] + text + html[end:]
-    html = html.replace(*FIRST_PAINT)
+    html = frame.mend(html.replace(*FIRST_PAINT))
     # A class, since `:has()` makes sliders slow.
     layouts = [name for name, signs in LAYOUTS.items() if any(sign in html for sign in signs)]
     if layouts:
@@ -246,15 +255,20 @@ def dress(app, pagename, templatename, context, doctree):
     """Before a page is written: the scripts that it needs and no others."""
     body = context.get("body") or ""
     scripts, styles = context["script_files"], context["css_files"]
-    idle = tuple(f"_static/{name}" for name, sign in SCRIPTS.items() if sign not in body)
+    idle = [name for name, sign in SCRIPTS.items() if sign not in body] + list(UNUSED)
+    if templatename == "page.html":
+        idle += SPHINX_ONLY
+    idle = tuple(f"_static/{name}" for name in idle)
     # In place: the builder puts its own lists back after each page.
-    scripts[:] = [s for s in scripts if not _is_thebe(s) and not str(s.filename).startswith(idle)]
-    styles[:] = [s for s in styles if "sphinx-thebe" not in str(s.filename)]
+    scripts[:] = [s for s in scripts if not _is_idle(s, idle)]
+    styles[:] = [s for s in styles if not str(s.filename).startswith(idle)]
 
 
-def _is_thebe(script):
+def _is_idle(script, idle):
+    """True for a script that the page does not need, and for the settings of one."""
     body = str(script.attributes.get("body"))
-    return "sphinx-thebe" in str(script.filename) or THEBE[0] in body
+    return (str(script.filename).startswith(idle) or THEBE[0] in body or "DOCUMENTATION_OPTIONS" in body
+            or "_static/togglebutton.js" in idle and body.startswith(("let toggle", "var toggle")))
 
 
 def finish(app, exception):
@@ -270,18 +284,18 @@ def finish(app, exception):
 
 def clean(site):
     """Rewrite the built files in place; doing it again changes nothing."""
-    for path in sorted(site.rglob("*.html")):
-        html = path.read_text(encoding="utf8")
-        root = "../" * (len(path.relative_to(site).parts) - 1)
-        local = localise(html, root)
-        if local != html:
-            path.write_text(local, encoding="utf8")
-    for pattern in ("**/*.map", "sphinx-thebe.*", "*webpack-macros.html"):
+    for pattern in ("**/*.map", "*webpack-macros.html", *(f"{name}*" for name in (*UNUSED, *THEME_SCRIPTS))):
         for path in site.glob(f"_static/{pattern}"):
             path.unlink()
+    written = {path: path.read_text(encoding="utf8") for path in sorted(site.rglob("*.html"))}
+    pages = {path: localise(html, "../" * (len(path.relative_to(site).parts) - 1)) for path, html in written.items()}
+    pages |= theme_styles.merge(site, pages)
+    for path, html in pages.items():
+        if (sealed := policy.seal(html)) != written[path]:
+            path.write_text(sealed, encoding="utf8")
     for path in sorted((site / "_static").rglob("*.js")):
         script = path.read_text(encoding="utf8")
-        local = re.sub(r"//# sourceMappingURL=\S+\s*$", "", script)
+        local = classic(re.sub(r"//# sourceMappingURL=\S+\s*$", "", script))
         # Fallbacks inside the vendored libraries, which their settings never reach.
         if "vendor" in path.parts:
             local = local.replace("https://cdn.jsdelivr.net", ".")
@@ -292,6 +306,17 @@ def clean(site):
         local = inline_fonts(re.sub(r"/\*# sourceMappingURL=\S+\s*\*/", "", css), path.parent)
         if local != css:
             path.write_text(local, encoding="utf8")
+
+
+def classic(script):
+    """A module of Vega as a script that adds its exports to `vega`: browsers refuse modules from disk."""
+    taken = re.match(r"import (\{[^}]*\}) from 'vega-util';", script)
+    if not taken:
+        return script
+    body, _, given = script[taken.end():].rpartition("export {")
+    names = [re.split(r"\s+as\s+", name.strip()) for name in given.partition("}")[0].split(",")]
+    gives = " ".join(f"vega.{name[-1]} = {name[0]};" for name in names)
+    return f"(() => {{\nconst {taken[1]} = vega;\n{body}\n{gives}\n}})();\n"
 
 
 def survey(site):
@@ -310,10 +335,13 @@ def _named(check):
 
 def setup(app):
     app.add_css_file("book.css", priority=900)
+    app.add_css_file("access.css", priority=901)
     app.add_js_file("mathjax-config.js", priority=100)
     app.add_js_file("chart.js", loading_method="defer")
     app.add_js_file("explorable.js", loading_method="defer")
     app.add_js_file("print.js", loading_method="defer")
+    app.add_js_file("frame.js", loading_method="defer")
+    app.add_js_file("copy.js", loading_method="defer")
     app.connect("html-page-context", dress, priority=900)
-    app.connect("build-finished", finish)
+    app.connect("build-finished", finish, priority=900)  # after the theme has written its last file
     return {"version": "1", "parallel_read_safe": True, "parallel_write_safe": True}

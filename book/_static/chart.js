@@ -77,6 +77,15 @@ window.chart = (() => {
     return fitted;
   }
 
+  // Vega refers to its gradients and clips by the page's whole address, which the state of a figure changes.
+  function refer(graphic) {
+    for (const name of ["fill", "stroke", "clip-path"]) {
+      for (const part of graphic.querySelectorAll(`[${name}*="#"][${name}^="url("]`)) {
+        part.setAttribute(name, part.getAttribute(name).replace(/^url\(["']?[^#]*#([^"')]+)["']?\)/, "url(#$1)"));
+      }
+    }
+  }
+
   const refuse = () => Promise.reject(new Error("a picture of the book fetches nothing"));
 
   // Draw a chart into an element and keep it as wide as the page. Gives {set(state), scale(...)}.
@@ -87,7 +96,9 @@ window.chart = (() => {
       const width = stage.clientWidth;
       const compiled = vegaLite.compile(fit(spec, width), { logger: vega.logger(vega.Error) }).spec;
       view?.finalize();
-      view = new vega.View(vega.parse(compiled), {
+      // Expressions are walked, never made into code: the page's policy forbids eval.
+      view = new vega.View(vega.parse(compiled, null, { ast: true }), {
+        expr: vega.expressionInterpreter,
         renderer: "svg", hover: true, logLevel: vega.Error,
         loader: { load: refuse, sanitize: refuse },
       });
@@ -99,6 +110,8 @@ window.chart = (() => {
       const graphic = canvas.querySelector("svg");
       graphic.setAttribute("role", "img");
       graphic.setAttribute("aria-label", alt);
+      for (const part of graphic.children) part.setAttribute("aria-hidden", "true");
+      refer(graphic);
       for (const name of ["aria-label", "role"]) stage.removeAttribute(name);
       stage.style.minHeight = "0";
       drawnAt = width;
@@ -119,6 +132,7 @@ window.chart = (() => {
         Object.assign(state, next);
         for (const [name, value] of Object.entries(state)) view.signal(name, value);
         await view.runAsync();
+        refer(stage);
         redrawn();
       },
       // Put handles on the chart; `now()` gives the values of the parameters, `put(values)` sets them.

@@ -6,7 +6,9 @@
 window.explorables = (() => {
   "use strict";
   const here = document.currentScript.src;
-  const CHART = ["vendor/vega/vega.min.js", "vendor/vega-lite/vega-lite.min.js"];
+  const CHART = [
+    "vendor/vega/vega.min.js", "vendor/vega-interpreter/vega-interpreter.js", "vendor/vega-lite/vega-lite.min.js",
+  ];
 
   function element(tag, attributes = {}, text = "") {
     const node = document.createElement(tag);

@@ -1,0 +1,287 @@
+"""For every reader: what axe finds, and what it cannot see: keyboard, focus, names, targets, contrast modes."""
+
+from pathlib import Path
+
+import axe_playwright_python
+import pytest
+
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf8")
+# All rules of WCAG 2.0 to 2.2 A and AA, and axe's best practice.
+FINDINGS = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.flatMap(
+  (v) => v.nodes.map((n) => `${v.impact} ${v.id}: ${n.target.join(" ")}`))"""
+UNFOLD = """() => {
+  for (const fold of document.querySelectorAll("main details")) fold.open = true;
+  for (const button of document.querySelectorAll(".toggle-hidden .toggle-button")) button.click();
+}"""
+CHAPTERS = ["book/foundations/measures", "book/policy/why-entropy-falls"]
+PAGES = ["search", "genindex"]  # written by Sphinx, not in the table of contents
+
+
+def findings(tab):
+    tab.evaluate(AXE)
+    return tab.evaluate(FINDINGS)
+
+
+@pytest.mark.parametrize("width, scheme", [(1280, "light"), (390, "dark")])
+def test_axe_finds_nothing(read, page_name, width, scheme):
+    reader = read(width, scheme=scheme)
+    tab = reader.open(page_name)
+    assert findings(tab) == []
+    if page_name in CHAPTERS:
+        tab.evaluate(UNFOLD)
+        reader.settle()
+        assert findings(tab) == [], "with every fold open"
+
+
+@pytest.mark.parametrize("name", PAGES)
+def test_axe_finds_nothing_on_pages_outside_the_contents(read, name):
+    assert findings(read().open(name)) == []
+
+
+def test_axe_can_find_something(read):
+    tab = read().open("book/errata")
+    tab.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"\"><button></button>')")
+    assert {f.split(":")[0] for f in findings(tab)} >= {"critical image-alt", "critical button-name"}
+
+
+OUTLINE = """() => {
+  const seen = (e) => e.checkVisibility({ checkVisibilityCSS: true });
+  const headings = [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].filter(seen);
+  const level = (e) => Number(e.tagName[1]);
+  return {
+    lang: document.documentElement.lang,
+    title: document.title,
+    first: headings[0]?.tagName,
+    tops: headings.filter((e) => level(e) === 1).length,
+    jumps: headings.filter((e, i) => i && level(e) > level(headings[i - 1]) + 1).map((e) => e.textContent),
+    mains: document.querySelectorAll("main").length,
+    navs: [...document.querySelectorAll("nav")].filter((e) => !e.ariaLabel && !e.getAttribute("aria-labelledby")).length,
+  }; }"""
+ALTS = """() => [...document.querySelectorAll("main [role=img], main img")].filter(
+  (e) => e.getAttribute("aria-hidden") !== "true" && !e.closest("[aria-hidden=true]")
+).map((e) => e.getAttribute("aria-label") ?? e.getAttribute("alt") ?? "")"""
+FORMULAS = """() => [...document.querySelectorAll("mjx-container")].filter((e) => {
+  const spoken = e.querySelector("mjx-assistive-mml"), drawn = e.querySelector("svg");
+  const style = spoken && getComputedStyle(spoken);
+  const read = spoken?.querySelector("math")?.textContent.trim()
+    && style.display !== "none" && style.visibility !== "hidden" && !spoken.closest("[aria-hidden=true]");
+  const unseen = style && style.position === "absolute" && (style.clip !== "auto" || style.clipPath !== "none");
+  return !(read && unseen && drawn?.getAttribute("aria-hidden") === "true");
+}).length"""
+# 24 by 24 px, or what WCAG 2.5.8 lets be smaller: links within text, and targets with room around them.
+SMALL = """() => {
+  const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")]
+    .filter((e) => e.checkVisibility({ checkVisibilityCSS: true, checkOpacity: true }) && !e.matches(".skip-link a"));
+  const box = (e) => e.getBoundingClientRect();
+  const middle = (e) => { const b = box(e); return [b.x + b.width / 2, b.y + b.height / 2]; };
+  const inText = (e) => e.tagName === "A" && getComputedStyle(e).display === "inline" && e.closest("p, li, td, th, dd, dt, figcaption, caption, .check-line, .citation")
+    && [...e.closest("p, li, td, th, dd, dt, figcaption, caption, .check-line, .citation").childNodes].some((n) => n !== e && n.textContent.trim());
+  const near = (e) => all.some((o) => o !== e && !o.contains(e) && !e.contains(o)
+    && Math.hypot(middle(o)[0] - middle(e)[0], middle(o)[1] - middle(e)[1]) < 24);
+  return all.filter((e) => box(e).width && Math.min(box(e).width, box(e).height) < 23.9 && !inText(e) && near(e))
+    .map((e) => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 30)} ${box(e).width | 0}x${box(e).height | 0}`);
+}"""
+SLIDERS = """() => [...document.querySelectorAll("figure.explorable input[type=range]")].map((s) => ({
+  name: s.labels[0]?.textContent.trim() ?? "", value: s.getAttribute("aria-valuetext") ?? "" }))"""
+
+
+def test_the_page_can_be_read_aloud(read, page_name):
+    reader = read()
+    tab = reader.open(page_name)
+    tab.evaluate(UNFOLD)
+    reader.settle()
+    outline = tab.evaluate(OUTLINE)
+    assert outline["lang"] == "en" and outline["title"] and outline["first"] == "H1"
+    assert outline["tops"] == 1 and outline["mains"] == 1
+    assert outline["jumps"] == [], "a heading skips a level"
+    assert outline["navs"] == 0, "a nav without a name"
+    alts = tab.evaluate(ALTS)
+    assert all(len(alt) >= 20 and not alt.endswith((".png", ".svg")) for alt in alts), alts
+    assert len(set(alts)) == len(alts), "two pictures with one text"
+    assert tab.evaluate(FORMULAS) == 0, "formulas that cannot be heard, or are seen twice"
+    sliders = tab.evaluate(SLIDERS)
+    assert all(s["name"] and s["value"] for s in sliders), sliders
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_targets_are_large_enough(read, page_name, width):
+    assert read(width).open(page_name).evaluate(SMALL) == []
+
+
+FOCUS = """() => {
+  const e = document.activeElement;
+  if (!e || e === document.body) return null;
+  const box = e.getClientRects()[0], style = getComputedStyle(e); // a link may run over two lines
+  const middle = document.elementsFromPoint(box.x + box.width / 2, box.y + Math.min(box.height / 2, 8));
+  window.order ??= [];
+  const after = order.length && !(order.at(-1).compareDocumentPosition(e) & Node.DOCUMENT_POSITION_FOLLOWING);
+  order.push(e);
+  return {
+    what: `${e.tagName}.${e.className.baseVal ?? e.className} ${e.textContent.trim().slice(0, 40)}`,
+    inView: box.bottom > 0 && box.top < innerHeight && box.right > 0 && box.left < innerWidth && box.width > 0,
+    covered: middle[0] && !e.contains(middle[0]) && !middle[0].contains(e),
+    // a handle in a picture shows the focus by its stroke instead
+    outline: style.outlineStyle !== "none" && parseFloat(style.outlineWidth) >= 2
+      || e instanceof SVGElement && [...e.querySelectorAll("*")].some((part) => parseFloat(getComputedStyle(part).strokeWidth) >= 2 && getComputedStyle(part).stroke !== "none"),
+    backwards: Boolean(after),
+  }; }"""
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+@pytest.mark.parametrize("name", [CHAPTERS[0], "notebooks/foundations/measures"])
+def test_the_tab_key_leads_through_the_page_in_order_and_in_sight(read, name, width):
+    tab = read(width, reduced_motion="reduce").open(name)
+    tab.evaluate("scrollTo(0, 0)")
+    stops = []
+    for _ in range(140):
+        tab.keyboard.press("Tab")
+        stop = tab.evaluate(FOCUS)
+        if stop is None:
+            break
+        stops.append(stop)
+    assert len(stops) > 60
+    assert [s["what"] for s in stops if not s["inView"]] == [], "out of view"
+    assert [s["what"] for s in stops if s["covered"]] == [], "under something else"
+    assert [s["what"] for s in stops if not s["outline"]] == [], "without a visible focus"
+    assert [s["what"] for s in stops if s["backwards"]] == [], "out of order"
+
+
+def test_the_first_stop_skips_to_the_text(read):
+    tab = read().open(CHAPTERS[0])
+    tab.keyboard.press("Tab")
+    link = tab.locator(".skip-link a")
+    assert link.evaluate("e => e === document.activeElement")
+    tab.wait_for_function("document.querySelector('.skip-link').getBoundingClientRect().top >= 0")
+    tab.keyboard.press("Enter")
+    tab.keyboard.press("Tab")
+    assert tab.evaluate("Boolean(document.activeElement.closest('main'))")
+
+
+def test_search_is_a_dialog_that_gives_the_focus_back(read):
+    tab = read().open("book/errata")
+    button = tab.locator(".search-button-field")
+    button.focus()
+    tab.keyboard.press("Enter")
+    dialog = tab.get_by_role("dialog", name="Search")
+    dialog.wait_for(timeout=5000)
+    assert tab.evaluate("document.activeElement.id") == "search-input"
+    for _ in range(8):
+        tab.keyboard.press("Tab")
+        assert tab.evaluate("!document.activeElement.closest('main, .bd-sidebar-primary')"), "the focus left the dialog"
+    tab.locator("#search-input").focus()
+    tab.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert button.evaluate("e => e === document.activeElement")
+    tab.keyboard.press("Control+k")
+    dialog.wait_for()
+
+
+@pytest.mark.parametrize("toggle, panel", [("Pages of the book", "The book"), ("Sections of this page", "On this page")])
+def test_sidebars_are_dialogs_on_a_phone(read, toggle, panel):
+    tab = read(390, 800).open(CHAPTERS[0])
+    button = tab.get_by_role("button", name=toggle)
+    assert button.get_attribute("aria-expanded") == "false"
+    button.focus()
+    tab.keyboard.press("Enter")
+    dialog = tab.get_by_role("dialog", name=panel)
+    dialog.wait_for()
+    assert button.get_attribute("aria-expanded") == "true"
+    for _ in range(3):
+        assert dialog.evaluate("d => d.contains(document.activeElement)"), "the focus left the dialog"
+        tab.keyboard.press("Tab")
+    tab.keyboard.press("Escape")
+    dialog.wait_for(state="hidden")
+    assert button.get_attribute("aria-expanded") == "false"
+    assert button.evaluate("e => e === document.activeElement")
+
+
+def test_a_wide_page_can_hide_the_list_of_pages(read):
+    tab = read(1280).open(CHAPTERS[0])
+    button = tab.get_by_role("button", name="Pages of the book")
+    assert button.get_attribute("aria-expanded") == "true"
+    button.click()
+    assert button.get_attribute("aria-expanded") == "false"
+    tab.locator(".bd-sidebar-primary").wait_for(state="hidden")
+
+
+def test_the_colour_switch_says_its_state_and_keeps_it(read):
+    reader = read()
+    tab = reader.open("book/errata")
+    button = tab.locator(".theme-switch-button")
+    assert button.get_attribute("aria-label") == "Colours: as the system. Press for dark."
+    button.click()
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+    assert button.get_attribute("aria-label") == "Colours: dark. Press for light."
+    reader.open("book/cite")
+    assert tab.evaluate("document.documentElement.dataset.theme") == "dark"
+
+
+MOVING = """() => [...document.querySelectorAll("*")].filter((e) => {
+  const s = getComputedStyle(e);
+  return s.transitionDuration.split(", ").some((t) => parseFloat(t)) || s.animationName !== "none" || s.scrollBehavior === "smooth";
+}).map((e) => `${e.tagName}.${e.className.baseVal ?? e.className}`).slice(0, 5)"""
+
+
+def test_nothing_moves_by_itself_where_motion_is_not_wanted(read):
+    for name in (CHAPTERS[0], "notebooks/foundations/measures"):
+        assert read(reduced_motion="reduce").open(name).evaluate(MOVING) == []
+    assert read().open(CHAPTERS[0]).evaluate(MOVING) != [], "the test must be able to see a transition"
+
+
+UNSEEN = """() => {
+  const unlike = (e) => { const s = getComputedStyle(e); return s.color !== s.backgroundColor && Number(s.opacity) > 0; };
+  const icons = [...document.querySelectorAll(".fa-solid")].filter((e) => e.checkVisibility());
+  const page = getComputedStyle(document.body).backgroundColor;
+  return [
+    ...icons.filter((e) => getComputedStyle(e).backgroundColor === page),
+    ...[...document.querySelectorAll("a.check-badge, .explorable-reset")].filter((e) => !unlike(e) || getComputedStyle(e).borderTopStyle === "none"),
+    ...[...document.querySelectorAll("input[type=range]")].filter((e) => e.checkVisibility() && getComputedStyle(e).appearance === "none"),
+  ].map((e) => `${e.tagName}.${e.className}`); }"""
+
+
+def test_forced_colours_leave_controls_to_see(read):
+    tab = read(forced_colors="active").open(CHAPTERS[0])
+    assert tab.evaluate("matchMedia('(forced-colors: active)').matches")
+    assert tab.evaluate(UNSEEN) == []
+
+
+CODE_INK = """() => {
+  const numbers = (c) => { const m = c.match(/[\\d.]+/g).map(Number); return m; };
+  const light = (c) => { const [r, g, b] = c.map((v) => { v /= 255; return v <= 0.03928 ? v / 12.92 : ((v + 0.055) / 1.055) ** 2.4; });
+    return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
+  const ground = (e) => { for (; e; e = e.parentElement) { const c = numbers(getComputedStyle(e).backgroundColor); if (c.length < 4 || c[3] > 0.99) return c; } return [255, 255, 255]; };
+  const low = {};
+  for (const e of document.querySelectorAll(".highlight pre, .highlight span")) {
+    if (![...e.childNodes].some((n) => n.nodeType === 3 && n.data.trim())) continue;
+    const [a, b] = [light(numbers(getComputedStyle(e).color)), light(ground(e))].sort((x, y) => y - x);
+    if ((a + 0.05) / (b + 0.05) < 4.5) low[e.className] = ((a + 0.05) / (b + 0.05)).toFixed(2);
+  }
+  return low; }"""
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_every_kind_of_word_in_code_can_be_read(read, with_sign, scheme):
+    for name in with_sign('class="highlight'):
+        assert read(scheme=scheme).open(name).evaluate(CODE_INK) == {}, name
+
+
+def test_what_scrolls_sideways_can_be_reached_by_keyboard(read):
+    for name in (*CHAPTERS, "book/notation", "notebooks/foundations/measures", "book/results"):
+        tab = read(390, 800).open(name)
+        tab.wait_for_timeout(500)  # regions are named when the page has come to rest
+        unreached = tab.evaluate("""() => [...document.querySelectorAll("main *")].filter((e) =>
+          ["auto", "scroll"].includes(getComputedStyle(e).overflowX) && e.scrollWidth > e.clientWidth + 1 && e.clientWidth
+          && !(e.tabIndex >= 0 && e.getAttribute("aria-label") && e.getAttribute("role"))
+        ).map((e) => `${e.tagName}.${e.className}`)""")
+        assert unreached == [], name
+
+
+def test_code_can_be_copied(read, with_sign):
+    context = {"permissions": ["clipboard-read", "clipboard-write"]}
+    tab = read(**context).open(with_sign('class="highlight-ipython3')[0])
+    button = tab.get_by_role("button", name="Copy this code").first
+    button.focus()
+    tab.keyboard.press("Enter")
+    tab.wait_for_function("document.querySelector('.copy-code').textContent === 'Copied'")
+    code = tab.locator("div.highlight > pre").first.inner_text()
+    assert tab.evaluate("navigator.clipboard.readText()").strip() == code.strip() and code.strip()
