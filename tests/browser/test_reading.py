@@ -41,7 +41,7 @@ def test_one_step_is_open_at_a_time_and_what_one_opens_stays_in_place(stepped):
         tab, steps = reader.tab, reader.tab.locator("details.step")
         for place in range(4):
             if place == 2:  # not every browser keeps what one looks at in place by itself
-                tab.add_style_tag(content="html { overflow-anchor: none }")
+                tab.add_style_tag(content="* { overflow-anchor: none }")
             summary = steps.nth(place).locator("summary")
             summary.evaluate("s => scrollTo({top: s.getBoundingClientRect().top + scrollY - 300, behavior: 'instant'})")
             before = top(summary)
