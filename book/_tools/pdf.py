@@ -306,7 +306,8 @@ def bind(sheets, order, facts, base):
         following = renumber(sheet.pdf, following, f"{number}-")
         for page in sheet.pdf.pages:
             added = writer.add_page(page, excluded_keys=["/Annots"])
-            added[NameObject("/StructParents")] = page["/StructParents"]
+            if "/StructParents" in page:  # a page without words has none
+                added[NameObject("/StructParents")] = page["/StructParents"]
             if "/Annots" in page:
                 added[NameObject("/Annots")] = page["/Annots"].clone(writer)
     join_tags(writer, sheets)
