@@ -179,7 +179,7 @@
   function reach() {
     const found = [];
     for (const [selector, name] of Object.entries(SCROLLERS)) {
-      for (const node of all(`main :is(${selector})`)) found.push([node, name, node.scrollWidth > node.clientWidth + 1]);
+      for (const node of all(`main :is(${selector})`)) found.push([node, name, node.scrollWidth > node.clientWidth]);
     }
     for (const [node, name, scrolls] of found) {
       if (scrolls && !node.hasAttribute("tabindex")) {

@@ -44,7 +44,7 @@ CUT = """() => [...document.querySelectorAll("main :is(p, li, h1, h2, h3, td, th
   }).map((e) => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 40)}`)"""
 # Labels of a picture (axes, legends, numbers) that lie on each other.
 LABELS = """() => [...document.querySelectorAll("figure.picture svg")].filter((e) => e.checkVisibility()).flatMap((svg) => {
-  const texts = [...svg.querySelectorAll("text")].map((t) => [t.textContent, t.getBoundingClientRect()]).filter(([, b]) => b.width);
+  const texts = [...svg.querySelectorAll("text:not([transform*=rotate])")].map((t) => [t.textContent, t.getBoundingClientRect()]).filter(([, b]) => b.width);
   return texts.flatMap(([word, a], i) => texts.slice(i + 1).filter(([, b]) =>
     Math.min(a.right, b.right) - Math.max(a.left, b.left) > 3 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3
   ).map(([other]) => `${word} | ${other}`)); })"""
