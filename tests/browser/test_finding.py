@@ -323,7 +323,7 @@ def test_a_reader_who_scrolls_is_left_alone(arrived):
 
 def test_a_reader_who_has_gone_elsewhere_is_left_alone(arrived):
     arrived.evaluate("scrollTo({ top: 0, behavior: 'instant' })")  # as by a screen reader
-    arrived.evaluate(GROW, 0)  # some frames
+    arrived.wait_for_timeout(1000)  # until the page has noticed
     arrived.evaluate(GROW, 40)
     assert arrived.evaluate("scrollY") == 0
 
