@@ -21,7 +21,7 @@ from sphinx.util.docutils import SphinxDirective
 
 # What a lab may import and still run in a browser, beside the standard library and this package.
 BROWSER = {"numpy", "scipy", "sympy", "pandas", "matplotlib", "altair", "ipywidgets", "array_api_compat", "IPython"}
-LITE_OFF = "data-lite hidden"  # `make lite` shows what carries this mark
+LITE_OFF = "data-lite hidden"  # `make lite` shows what carries this mark, and makes its data-to an href
 COLAB_LINK = re.compile(r"\[Open in Colab\]\([^)]*\) (?:·|\\u00b7) ")  # as it stands in the JSON of a notebook
 LITE_MEGABYTES = 26  # what the site sends until Python answers, unpacked; tests/browser/test_lite.py measures it
 
@@ -105,7 +105,7 @@ def ways(env, docname, path):
     found = []
     if runs_in_browser(path):
         lab = quote(file.removeprefix("notebooks/"))
-        found.append(("tab", "a", f'href="{up}lite/notebooks/index.html?path={lab}" {LITE_OFF}'))
+        found.append(("tab", "a", f'{LITE_OFF} data-to="{up}lite/notebooks/index.html?path={lab}"'))
     if is_set(repository):
         found.append(("colab", "a", f'href="{escape(colab(repository, branch, file))}"'))
         after = pull(repository, branch, file)

@@ -196,6 +196,7 @@ def open_doors(online, address):
         html = path.read_text(encoding="utf8")
         if LITE_OFF in html:
             count += len(re.findall(rf"<a [^>]*{LITE_OFF}", html))
+            html = html.replace(f"{LITE_OFF} data-to=", f"{LITE_OFF} href=")
             path.write_text(html.replace(LITE_OFF, f'data-lite="{escape(address)}"'), encoding="utf8")
     return count
 

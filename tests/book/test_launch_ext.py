@@ -41,7 +41,7 @@ def build(tiny_book):
 def links(html):
     """{way: address} of the buttons of a page that lead somewhere."""
     row = html[html.index('<nav class="launch"'):]
-    return dict(re.findall(r'<a class="launch-way launch-(\w+)" href="([^"]+)"', row[:row.index("</nav>")]))
+    return dict(re.findall(r'<a class="launch-way launch-(\w+)" (?:href|data-lite hidden data-to)="([^"]+)"', row[:row.index("</nav>")]))
 
 
 def test_both_pages_offer_the_same_ways(build):

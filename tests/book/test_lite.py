@@ -61,9 +61,9 @@ def test_a_requirement_that_no_one_has_stops_the_build(original, wheels, book):
 
 def test_doors_open_in_the_online_site_alone(tmp_path):
     page = tmp_path / "a.html"
-    page.write_text(f'<a href="x" {LITE_OFF}>run</a><div {LITE_OFF}>needs</div>')
+    page.write_text(f'<a {LITE_OFF} data-to="x">run</a><div {LITE_OFF}>needs</div>')
     assert lite.open_doors(tmp_path, 'https://m.example.org/"') == 1
-    assert page.read_text() == ('<a href="x" data-lite="https://m.example.org/&quot;">run</a>'
+    assert page.read_text() == ('<a data-lite="https://m.example.org/&quot;" href="x">run</a>'
                                 '<div data-lite="https://m.example.org/&quot;">needs</div>')
 
 
