@@ -32,12 +32,15 @@ ICON_FONT = "_static/vendor/fontawesome/"
 
 # Signs of scripts for a kernel that the site does not have.
 THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")
-# The book's own scripts, each with the sign of a page that needs it.
-SCRIPTS = {
+# The book's own scripts and styles, each with the signs of a page that needs it.
+NEEDED = {
     "chart.js": 'class="explorable"', "explorable.js": 'class="explorable"',
     "atlas.js": 'class="atlas-filter"', "steps.js": 'class="step"', "meanings.js": "means-",
     "launch.js": 'class="launch"', "copy.js": 'class="highlight',
     "mathjax-config.js": "math notranslate", "vendor/mathjax/startup.js": "math notranslate",
+    "launch.css": 'class="launch"', "steps.css": 'class="step',
+    "atlas.css": ('class="atlas', 'class="papers'),
+    "map.css": ('class="map-', 'class="verdict-dot', 'class="check-shown'),
     # brought by tools
     "togglebutton.js": "dropdown admonition", "design-tabs.js": "sd-tab-set",
 }
@@ -252,10 +255,11 @@ def inline_fonts(css, folder):
 
 
 def dress(app, pagename, templatename, context, doctree):
-    """Before a page is written: the scripts that it needs and no others."""
+    """Before a page is written: the scripts and styles that it needs and no others."""
     body = context.get("body") or ""
     scripts, styles = context["script_files"], context["css_files"]
-    idle = [name for name, sign in SCRIPTS.items() if sign not in body] + list(UNUSED)
+    needed = {name for name, signs in NEEDED.items() for sign in ([signs] if isinstance(signs, str) else signs) if sign in body}
+    idle = [name for name in NEEDED if name not in needed] + list(UNUSED)
     if templatename == "page.html":
         idle += SPHINX_ONLY
     idle = tuple(f"_static/{name}" for name in idle)
@@ -303,7 +307,7 @@ def clean(site):
             path.write_text(local, encoding="utf8")
     for path in sorted((site / "_static").rglob("*.css")):
         css = path.read_text(encoding="utf8")
-        local = inline_fonts(re.sub(r"/\*# sourceMappingURL=\S+\s*\*/", "", css), path.parent)
+        local = inline_fonts(re.sub(r"/\*(?!!).*?\*/\n?", "", css, flags=re.S), path.parent)  # not licences
         if local != css:
             path.write_text(local, encoding="utf8")
 

@@ -120,8 +120,9 @@ window.explorables = (() => {
     return location.pathname + (text ? `?${text}` : "") + anchor;
   }
 
-  // What the address asks of a figure, as {state, faults}: a value that cannot be shown is named.
-  function asked(figure, starts, accept) {
+  // What the address asks of a figure, as {state, faults}: what cannot be shown is named. Values are
+  // judged one by one (`accept`) or together (`fits`): parameters of a stage depend on each other.
+  function asked(figure, starts, { accept = () => "", fits = () => "" }) {
     const name = figure.id.replace(/^explore-/, "");
     const state = {}, faults = [];
     for (const [key, text] of new URLSearchParams(location.search)) {
@@ -136,7 +137,10 @@ window.explorables = (() => {
       if (fault) faults.push(`The address asks for ${parameter} = ${text}, which ${fault}.`);
       else state[parameter] = value;
     }
-    return { state, faults };
+    const fault = Object.keys(state).length && fits(state);
+    if (!fault) return { state, faults };
+    const wanted = Object.entries(state).map(([key, value]) => `${key} = ${spell(value)}`).join(" and ");
+    return { state: {}, faults: [...faults, `The address asks for ${wanted}, which ${fault}.`] };
   }
 
   const remember = (address) => {
@@ -153,7 +157,7 @@ window.explorables = (() => {
   }
 
   // Reset and link under a figure; `now()` is the state, `put(state)` shows another one.
-  function manage(figure, now, put, fault) {
+  function manage(figure, now, put, rules) {
     const starts = now();
     const at = (selector) => figure.querySelector(`.explorable-${selector}`);
     const link = at("link"), said = at("said");
@@ -174,7 +178,7 @@ window.explorables = (() => {
     refresh();
     at("controls").disabled = false;
     Object.assign(figure.explorable, { put, state: now });
-    const { state, faults } = asked(figure, starts, fault);
+    const { state, faults } = asked(figure, starts, rules);
     if (Object.keys(state).length) put(state);
     if (faults.length) complain(figure, faults);
   }
@@ -217,7 +221,7 @@ window.explorables = (() => {
       redraw();
     };
     if (handles.length) picture.hold(handles, now, put);
-    manage(figure, now, put, (name, value) => controls.find((each) => each.name === name).fault(value));
+    manage(figure, now, put, { accept: (name, value) => controls.find((each) => each.name === name).fault(value) });
   }
 
   // ------------------------------------------------------------------ stages
@@ -244,7 +248,7 @@ window.explorables = (() => {
       model.save_changes();
     };
     const now = () => ({ ...model.get("state") });
-    manage(figure, now, put, (name, value) => stages[stage].fault({ ...starts, [name]: value }));
+    manage(figure, now, put, { fits: (state) => stages[stage].fault({ ...starts, ...state }) });
   }
 
   // ------------------------------------------------------------------ the page

@@ -192,10 +192,6 @@
       // A result on this page makes no new page: leave the dialog.
       if (event.target.closest("a") && dialog) dialog.classList.remove("show");
     });
-    // Tab leaves the dialog; then it is over.
-    dialog?.addEventListener("focusout", ({ relatedTarget }) => {
-      if (relatedTarget && !dialog.contains(relatedTarget)) dialog.classList.remove("show");
-    });
     if (!dialog) {
       input.value = new URLSearchParams(location.search).get("q") ?? "";
       input.focus();

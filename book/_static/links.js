@@ -24,20 +24,24 @@
   let letGo = () => {};
   function hold(place) {
     letGo();
-    const put = () => place.scrollIntoView({ block: "start", behavior: "instant" });
+    const where = () => place.getBoundingClientRect().top;
+    let top = 0;
+    const put = () => {
+      place.scrollIntoView({ block: "start", behavior: "instant" });
+      top = where();
+    };
     const grown = new ResizeObserver(put);
-    const gone = new IntersectionObserver((entries) => {
-      if (!entries.at(-1).isIntersecting) letGo();
-    });
+    // Growth above moves the place without a scroll, or scrolls and leaves it where it is on the screen.
+    const gone = () => { if (Math.abs(where() - top) > 2) letGo(); };
     letGo = () => {
       grown.disconnect();
-      gone.disconnect();
+      removeEventListener("scroll", gone);
       for (const sign of HANDS) removeEventListener(sign, letGo);
     };
     for (const sign of HANDS) addEventListener(sign, letGo, { passive: true });
     put();
     grown.observe(document.querySelector(".bd-article") ?? document.body);
-    gone.observe(place);
+    addEventListener("scroll", gone, { passive: true });
   }
 
   function arrive() {

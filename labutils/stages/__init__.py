@@ -12,6 +12,7 @@ from pathlib import Path
 
 FOLDER = Path(__file__).parent
 NAMES = ("simplex", "maxent")
+NEAR = 0.004  # how far constraints of `maxent` keep from what no pmf can have, as in maxent.js
 
 
 @dataclass(frozen=True)
@@ -65,13 +66,13 @@ def maxent(mean=4.5, spread=None):
     """
     if mean is None and spread is not None:
         raise ValueError(f"spread needs a mean that is held; got spread={spread!r}, mean=None")
-    if mean is not None and not 1 < mean < 6:
-        raise ValueError(f"mean must lie between 1 and 6, the faces of the die; got {mean!r}")
+    if mean is not None and not 1 + NEAR < mean < 6 - NEAR:
+        raise ValueError(f"mean must lie between 1 and 6, the faces of the die, and {NEAR} from both; got {mean!r}")
     if spread is not None:
         below = math.floor(mean)
-        least, most = math.sqrt((mean - below) * (below + 1 - mean)), math.sqrt((mean - 1) * (6 - mean))
-        if not least < spread < most:
-            raise ValueError(f"spread must lie between {least:.3g} and {most:.3g} for a pmf on 1 to 6 "
+        least, most = (mean - below) * (below + 1 - mean) + NEAR, (mean - 1) * (6 - mean) - NEAR
+        if not least < spread * spread < most:
+            raise ValueError(f"spread must lie between {least**0.5:.3g} and {most**0.5:.3g} for a pmf on 1 to 6 "
                              f"with mean {mean:g}; got {spread!r}")
     state = {"mean": 3.5 if mean is None else mean, "spread": 1.5 if spread is None else spread,
              "holdMean": mean is not None, "holdSpread": spread is not None, "pins": [-1] * 6}

@@ -6,6 +6,7 @@ const COLOURS = {
   blue: "var(--blue, #2f7ec0)", orange: "var(--orange, #c56a12)", green: "var(--green, #16876a)",
   red: "var(--red, #cc4458)", purple: "var(--purple, #8764c0)",
 };
+const WORDS = { good: "var(--good, #0f6e55)", bad: "var(--bad, #b0303f)" }; // colours that read as text
 
 function node(parent, tag, attributes = {}, text) {
   const made = document.createElementNS(SVG, tag);

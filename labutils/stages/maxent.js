@@ -1,8 +1,8 @@
 // The pmf on the faces of a die that is most uncertain among those that a reader's constraints allow.
-// Letters as in the chapter "What entropy measures": p_k is proportional to exp(-lambda f_k); nats.
+// Letters as in the part "What entropy measures": p_k is proportional to exp(-lambda f_k); nats.
 const FACES = [1, 2, 3, 4, 5, 6];
 const FREE = -1; // in `pins`: this bar may have any height
-const NEAR = 0.004; // constraints keep this share of their range from the edge, where multipliers diverge
+const NEAR = 0.004; // how far constraints keep from the edge, where multipliers diverge
 
 const sum = (values) => values.reduce((total, each) => total + each, 0);
 const dot = (p, values) => sum(p.map((each, i) => each * values[i]));
@@ -28,19 +28,17 @@ function fault(state) {
   if (state.holdSpread && !state.holdMean) return "holds the spread about a mean that is not held";
   if (state.pins.some((pin) => pin !== FREE && (pin < 0 || pin > 1))) return "holds a bar outside 0 to 1";
   const { faces, mass, wanted } = rest(state);
-  if (faces.length < 1 + wanted.length) return "holds so many bars that nothing is left to choose";
+  if (faces.length < 1 + wanted.length) return "asks for more than the free bars can meet";
   if (mass < 0.01) return "holds bars that leave less than 0.01 to the others";
   if (!wanted.length) return "";
   const [low, high] = [faces[0], faces.at(-1)], m = wanted[0].target;
-  const margin = NEAR * (high - low);
-  if (!(m > low + margin && m < high - margin)) return "asks for a mean that no such pmf has";
+  if (!(m > low + NEAR && m < high - NEAR)) return "asks for a mean at or beyond the edge of what such a pmf can have";
   if (wanted.length < 2) return "";
   const right = faces.findIndex((x) => x >= m), [a, b] = [faces[right - 1], faces[right]];
   const line = (u, v) => u * u + (u + v) * (m - u); // through (u, u^2) and (v, v^2), at m
   const [floor, ceiling] = [line(a, b), line(low, high)];
-  const room = NEAR * (ceiling - floor);
-  const inside = wanted[1].target > floor + room && wanted[1].target < ceiling - room;
-  return inside ? "" : "asks for a spread that no pmf with this mean has";
+  const inside = wanted[1].target > floor + NEAR && wanted[1].target < ceiling - NEAR;
+  return inside ? "" : "asks for a spread at or beyond the edge of what a pmf with this mean can have";
 }
 
 // Minimise log Z(lambda) + lambda . target by Newton steps with halving: its minimum is the entropy.
@@ -156,7 +154,7 @@ function render({ model, el }) {
         return change({ pins });
       }
     }
-    note.textContent = "This bar cannot be held as well: nothing would be left to choose.";
+    note.textContent = `This bar cannot be held as well: it ${fault({ ...state(), pins: state().pins.map((each, i) => (i === k ? goal : each)) })}.`;
     return undefined;
   };
 
@@ -189,7 +187,15 @@ function render({ model, el }) {
   });
   function hold(spread) {
     const { mean, spread: now } = current();
-    if (!state().holdSpread) change({ mean: hundredth(mean), holdMean: true, spread: hundredth(now), holdSpread: true });
+    if (!state().holdSpread) {
+      const start = { mean: state().holdMean ? state().mean : hundredth(mean), holdMean: true, spread: hundredth(now), holdSpread: true };
+      const why = fault({ ...state(), ...start });
+      if (why) {
+        note.textContent = `No further: this ${why}.`;
+        return;
+      }
+      change(start);
+    }
     seek({ spread });
   }
 
@@ -249,7 +255,7 @@ function render({ model, el }) {
       ? change({ holdSpread: false }) : hold(hundredth(current().spread)))),
   };
   const all = FACES.map(() => FREE);
-  preset(presets, "free the bars", () => change({ pins: all }));
+  preset(presets, "free the bars", () => seek({ pins: all }));
   preset(presets, "a die with mean 4.5", () => change({ mean: 4.5, holdMean: true, holdSpread: false, pins: all }));
   preset(presets, "know nothing", () => change({ holdMean: false, holdSpread: false, pins: all }));
   const change = follow(model, paint);

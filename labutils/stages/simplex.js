@@ -183,8 +183,9 @@ function render({ model, el }) {
     }
     said.textContent = still ? "Nothing moves: only differences of logits count."
       : flat ? "At first order, entropy stays."
-      : found.covariance > 0 ? "The likely gain: entropy falls." : "The rare gain: entropy rises.";
-    said.style.color = colour;
+      : (found.covariance > 0 ? "The likely gain: entropy starts to fall." : "The rare gain: entropy starts to rise.")
+        + (found.covariance * found.change > 0 ? " The whole step undoes it." : "");
+    said.style.color = flat ? "" : found.covariance > 0 ? WORDS.bad : WORDS.good;
     shown.entropy.textContent = `${digits(found.entropy)} nats`;
     for (const key of ["covariance", "change"]) shown[key].textContent = signed(found[key]);
     for (const key of ["forward", "backward"]) shown[key].textContent = digits(found[key]);

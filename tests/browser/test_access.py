@@ -1,36 +1,10 @@
 """For every reader: what axe finds, and what it cannot see: keyboard, focus, names, targets, contrast modes."""
 
-from pathlib import Path
-
-import axe_playwright_python
 import pytest
+from facts import findings
 
-AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf8")
-# All rules of WCAG 2.0 to 2.2 A and AA, and axe's best practice.
-FINDINGS = """async () => (await axe.run(document, { resultTypes: ["violations"] })).violations.flatMap(
-  (v) => v.nodes.map((n) => `${v.impact} ${v.id}: ${n.target.join(" ")}`))"""
-UNFOLD = """() => {
-  for (const fold of document.querySelectorAll("main details")) fold.open = true;
-  for (const button of document.querySelectorAll(".toggle-hidden .toggle-button")) button.click();
-}"""
 CHAPTERS = ["book/foundations/measures", "book/policy/why-entropy-falls"]
 PAGES = ["search", "genindex"]  # written by Sphinx, not in the table of contents
-
-
-def findings(tab):
-    tab.evaluate(AXE)
-    return tab.evaluate(FINDINGS)
-
-
-@pytest.mark.parametrize("width, scheme", [(1280, "light"), (390, "dark")])
-def test_axe_finds_nothing(read, page_name, width, scheme):
-    reader = read(width, scheme=scheme)
-    tab = reader.open(page_name)
-    assert findings(tab) == []
-    if page_name in CHAPTERS:
-        tab.evaluate(UNFOLD)
-        reader.settle()
-        assert findings(tab) == [], "with every fold open"
 
 
 @pytest.mark.parametrize("name", PAGES)
@@ -42,70 +16,6 @@ def test_axe_can_find_something(read):
     tab = read().open("book/errata")
     tab.evaluate("document.querySelector('main').insertAdjacentHTML('beforeend', '<img src=\"\"><button></button>')")
     assert {f.split(":")[0] for f in findings(tab)} >= {"critical image-alt", "critical button-name"}
-
-
-OUTLINE = """() => {
-  const seen = (e) => e.checkVisibility({ checkVisibilityCSS: true });
-  const headings = [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].filter(seen);
-  const level = (e) => Number(e.tagName[1]);
-  return {
-    lang: document.documentElement.lang,
-    title: document.title,
-    first: headings[0]?.tagName,
-    tops: headings.filter((e) => level(e) === 1).length,
-    jumps: headings.filter((e, i) => i && level(e) > level(headings[i - 1]) + 1).map((e) => e.textContent),
-    mains: document.querySelectorAll("main").length,
-    navs: [...document.querySelectorAll("nav")].filter((e) => !e.ariaLabel && !e.getAttribute("aria-labelledby")).length,
-  }; }"""
-ALTS = """() => [...document.querySelectorAll("main [role=img], main img")].filter(
-  (e) => e.getAttribute("aria-hidden") !== "true" && !e.closest("[aria-hidden=true]")
-).map((e) => e.getAttribute("aria-label") ?? e.getAttribute("alt") ?? "")"""
-FORMULAS = """() => [...document.querySelectorAll("mjx-container")].filter((e) => {
-  const spoken = e.querySelector("mjx-assistive-mml"), drawn = e.querySelector("svg");
-  const style = spoken && getComputedStyle(spoken);
-  const read = spoken?.querySelector("math")?.textContent.trim()
-    && style.display !== "none" && style.visibility !== "hidden" && !spoken.closest("[aria-hidden=true]");
-  const unseen = style && style.position === "absolute" && (style.clip !== "auto" || style.clipPath !== "none");
-  return !(read && unseen && drawn?.getAttribute("aria-hidden") === "true");
-}).length"""
-# 24 by 24 px, or what WCAG 2.5.8 lets be smaller: links within text, and targets with room around them.
-SMALL = """() => {
-  const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")]
-    .filter((e) => e.checkVisibility({ checkVisibilityCSS: true, checkOpacity: true }) && !e.matches(".skip-link a"));
-  const box = (e) => e.getBoundingClientRect();
-  const middle = (e) => { const b = box(e); return [b.x + b.width / 2, b.y + b.height / 2]; };
-  const inText = (e) => e.tagName === "A" && getComputedStyle(e).display === "inline" && e.closest("p, li, td, th, dd, dt, figcaption, caption, .check-line, .citation")
-    && [...e.closest("p, li, td, th, dd, dt, figcaption, caption, .check-line, .citation").childNodes].some((n) => n !== e && n.textContent.trim());
-  const near = (e) => all.some((o) => o !== e && !o.contains(e) && !e.contains(o)
-    && Math.hypot(middle(o)[0] - middle(e)[0], middle(o)[1] - middle(e)[1]) < 24);
-  return all.filter((e) => box(e).width && Math.min(box(e).width, box(e).height) < 23.9 && !inText(e) && near(e))
-    .map((e) => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 30)} ${box(e).width | 0}x${box(e).height | 0}`);
-}"""
-SLIDERS = """() => [...document.querySelectorAll("figure.explorable input[type=range]")].map((s) => ({
-  name: s.labels[0]?.textContent.trim() ?? "", value: s.getAttribute("aria-valuetext") ?? "" }))"""
-
-
-def test_the_page_can_be_read_aloud(read, page_name):
-    reader = read()
-    tab = reader.open(page_name)
-    tab.evaluate(UNFOLD)
-    reader.settle()
-    outline = tab.evaluate(OUTLINE)
-    assert outline["lang"] == "en" and outline["title"] and outline["first"] == "H1"
-    assert outline["tops"] == 1 and outline["mains"] == 1
-    assert outline["jumps"] == [], "a heading skips a level"
-    assert outline["navs"] == 0, "a nav without a name"
-    alts = tab.evaluate(ALTS)
-    assert all(len(alt) >= 20 and not alt.endswith((".png", ".svg")) for alt in alts), alts
-    assert len(set(alts)) == len(alts), "two pictures with one text"
-    assert tab.evaluate(FORMULAS) == 0, "formulas that cannot be heard, or are seen twice"
-    sliders = tab.evaluate(SLIDERS)
-    assert all(s["name"] and s["value"] for s in sliders), sliders
-
-
-@pytest.mark.parametrize("width", [1280, 390])
-def test_targets_are_large_enough(read, page_name, width):
-    assert read(width).open(page_name).evaluate(SMALL) == []
 
 
 FOCUS = """() => {

@@ -48,6 +48,6 @@ def test_the_archive_works_in_full(read, unpacked, with_sign):
     reader.settle()
 
     tab = reader.open("search", "?q=entropy")
-    tab.wait_for_selector("#search-results li a")
+    tab.wait_for_selector("#search-results a")
     assert reader.outside == [] and reader.complaints == []
     assert all(url.startswith((unpacked.as_uri(), "data:", "blob:")) for url in reader.requests)

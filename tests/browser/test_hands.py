@@ -106,14 +106,14 @@ def test_the_most_uncertain_pmf_is_the_one_a_general_solver_finds(module, change
 
 
 @pytest.mark.parametrize("change, words", [
-    ({"mean": 6}, "asks for a mean that no such pmf has"), ({"mean": 0.5}, "asks for a mean that no such pmf has"),
-    ({"holdSpread": True, "spread": 2.4}, "asks for a spread that no pmf with this mean has"),
-    ({"holdSpread": True, "spread": 0.3}, "asks for a spread that no pmf with this mean has"),
+    ({"mean": 6}, "asks for a mean at or beyond the edge of what such a pmf can have"), ({"mean": 0.5}, "asks for a mean at or beyond the edge of what such a pmf can have"),
+    ({"holdSpread": True, "spread": 2.4}, "asks for a spread at or beyond the edge of what a pmf with this mean can have"),
+    ({"holdSpread": True, "spread": 0.3}, "asks for a spread at or beyond the edge of what a pmf with this mean can have"),
     ({"holdSpread": True, "holdMean": False}, "holds the spread about a mean that is not held"),
     ({"pins": [0.5, 0.6, -1, -1, -1, -1]}, "holds bars that leave less than 0.01 to the others"),
-    ({"pins": [0.1, 0.1, 0.1, 0.1, 0.1, -1]}, "holds so many bars that nothing is left to choose"),
+    ({"pins": [0.1, 0.1, 0.1, 0.1, 0.1, -1]}, "asks for more than the free bars can meet"),
     ({"pins": [-0.5, -1, -1, -1, -1, -1]}, "holds a bar outside 0 to 1"),
-    ({"pins": [0.6, -1, -1, -1, -1, -1]}, "asks for a mean that no such pmf has"),
+    ({"pins": [0.6, -1, -1, -1, -1, -1]}, "asks for a mean at or beyond the edge of what such a pmf can have"),
 ])
 def test_what_no_pmf_can_do_is_named(module, change, words):
     assert fault(module("maxent"), {**START, **change}) == words
@@ -207,10 +207,10 @@ def test_the_arrow_says_what_the_covariance_says(read):
     verdict = figure.locator(".stage-verdict")
     figure.get_by_role("button", name="reward the likeliest").click()
     figure.page.wait_for_timeout(60)
-    assert "entropy falls" in verdict.inner_text()
+    assert verdict.inner_text() == "The likely gain: entropy starts to fall."
     figure.get_by_role("button", name="reward the rarest").click()
     figure.page.wait_for_timeout(60)
-    assert "entropy rises" in verdict.inner_text()
+    assert verdict.inner_text() == "The rare gain: entropy starts to rise."
     figure.get_by_role("button", name="uniform policy").click()
     figure.page.wait_for_timeout(60)
     assert "At first order, entropy stays" in verdict.inner_text()
@@ -236,6 +236,16 @@ def test_constraints_are_dragged_as_far_as_a_pmf_goes_along(read):
     assert reader.complaints == []
 
 
+def test_what_cannot_be_held_together_is_refused_in_words(read):
+    figure = figure_of(read(), MAXENT, "maxent", "?maxent.pins=0.05,0.08,0.11,0.17,-1,-1")
+    before = state(figure)
+    figure.get_by_role("button", name="hold the spread").click()
+    figure.page.wait_for_timeout(60)
+    assert state(figure) == before
+    assert figure.locator(".stage-note").inner_text() == "No further: this asks for more than the free bars can meet."
+    assert "NaN" not in figure.inner_text()
+
+
 def test_a_handle_on_a_chart_sets_its_sliders(read):
     reader = read()
     figure = figure_of(reader, MAXENT, "two-normals")
@@ -257,6 +267,7 @@ def test_a_handle_on_a_chart_sets_its_sliders(read):
     (SIMPLEX, "scores", "?scores.score=exact", None),
     (MAXENT, "renyi-order", "?renyi-order.tilt=1.5", {"tilt": 1.5}),
     (SIMPLEX, "simplex", "?simplex.p=0.2,0.3,0.5", {"p": [0.2, 0.3, 0.5], "z": [1.5, 0, 0]}),
+    (MAXENT, "maxent", "?maxent.holdMean=false&maxent.pins=0.8,-1,-1,-1,-1,-1", {"holdMean": False, "pins": [0.8] + [-1] * 5}),
     (MAXENT, "maxent", "?maxent.mean=3&maxent.holdSpread=true&maxent.spread=1", {"mean": 3, "holdSpread": True, "spread": 1}),
 ])
 def test_an_address_opens_a_setting(read, page, name, query, want):
@@ -302,13 +313,15 @@ def test_two_pictures_of_a_page_share_the_address(read):
     ("covariance.natural=maybe", "The address asks for natural = maybe, which is not a value of it."),
     ("covariance.rank=3", "This picture has no rank; it has rewarded, sharp, step, natural."),
     ("simplex.p=0.5,0.5,0.5", "The address asks for p = 0.5,0.5,0.5, which does not sum to 1."),
+    ("maxent.mean=5.8&maxent.holdSpread=true", "The address asks for mean = 5.8 and holdSpread = true, "
+     "which asks for a spread at or beyond the edge of what a pmf with this mean can have."),
     ("simplex.z=1,2", "The address asks for z = 1,2, which is not a value of it."),
 ])
 def test_an_address_that_asks_for_the_impossible_is_answered(read, query, words):
     name = query.split(".")[0]
-    reader = read()
-    plain = state(figure_of(reader, SIMPLEX, name))
-    figure = figure_of(reader, SIMPLEX, name, f"?{query}")
+    reader, page = read(), MAXENT if name == "maxent" else SIMPLEX
+    plain = state(figure_of(reader, page, name))
+    figure = figure_of(reader, page, name, f"?{query}")
     assert figure.locator(".explorable-note").inner_text() == words
     assert json.dumps(state(figure)) == json.dumps(plain)
 

@@ -5,11 +5,9 @@ from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import pytest
+from facts import WATCH
 
 CHAPTER = "book/foundations/measures"
-# Noted before the page's own scripts run.
-WATCH = """window.refused = [];
-document.addEventListener("securitypolicyviolation", (e) => refused.push(`${e.effectiveDirective} ${e.blockedURI}`));"""
 
 
 class Quiet(SimpleHTTPRequestHandler):
@@ -34,20 +32,6 @@ def watched(read):
         return reader
 
     return new
-
-
-def test_reading_and_moving_and_switching_break_no_rule(watched, page_name):
-    reader = watched()
-    tab = reader.open(page_name)
-    for slider in tab.locator("input[type=range] >> visible=true").all():
-        slider.press("ArrowRight")
-    for _ in range(3):
-        tab.locator(".theme-switch-button").click()
-    tab.locator(".search-button-field").click()
-    tab.keyboard.press("Escape")
-    tab.wait_for_timeout(200)
-    assert tab.evaluate("refused") == []
-    assert reader.complaints == []
 
 
 def test_searching_breaks_no_rule(watched):
@@ -92,7 +76,8 @@ def test_nothing_from_outside_gets_in(watched, served, rule, over_http):
     reader = watched()
     page = "book/errata.html"
     reader.tab.goto(f"{served}/{page}" if over_http else (reader.site / page).as_uri())
-    reader.tab.evaluate(f"() => {{ const ELSEWHERE = '{ELSEWHERE}'; {ATTEMPTS[rule]} }}")
+    # Later, as a script of the page would: what a debugger runs may use eval.
+    reader.tab.evaluate(f"() => {{ const ELSEWHERE = '{ELSEWHERE}'; setTimeout(() => {{ {ATTEMPTS[rule]} }}) }}")
     for _ in range(100):
         if refused := reader.tab.evaluate("refused"):
             break

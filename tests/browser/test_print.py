@@ -26,10 +26,10 @@ CUT_OFF = """() => {
     && !(e instanceof SVGElement));
   return [...beyond, ...cut].slice(0, 5).map(told);
 }"""
-# Folded parts with nothing to see in them, and what works on a screen only.
+# Folded parts with nothing to see in them (what leads elsewhere is left out on paper), and what works on a screen only.
 FOLDED = """() => [...document.querySelectorAll(
   ".bd-article :is(details > :not(summary), .admonition.dropdown > *)")].filter(
-  (e) => e.textContent.trim() && !e.matches("button") && !(e.checkVisibility() && e.getBoundingClientRect().height))
+  (e) => e.textContent.trim() && !e.matches("button, .headerlink") && !e.closest("nav") && !(e.checkVisibility() && e.getBoundingClientRect().height))
   .map((e) => e.textContent.trim().slice(0, 60))"""
 DEAD = """() => [...document.querySelectorAll("input, select, button, nav, .headerlink")].filter(
   (e) => e.checkVisibility() && e.getBoundingClientRect().height).map((e) => e.outerHTML.slice(0, 80))"""

@@ -48,9 +48,10 @@ def test_with_a_kernel_a_stage_is_a_widget_whose_state_python_reads(monkeypatch)
     (stages.simplex, {"z": (3, 0, 0)}, "z must lie within -2 and 2"),
     (stages.simplex, {"z": (float("nan"), 0, 0)}, "z must be 3 finite numbers"),
     (stages.maxent, {"mean": 6}, "mean must lie between 1 and 6"),
+    (stages.maxent, {"mean": 1.003}, "mean must lie between 1 and 6, .* and 0.004 from both; got 1.003"),
     (stages.maxent, {"mean": None, "spread": 1}, "spread needs a mean that is held"),
-    (stages.maxent, {"mean": 3.5, "spread": 0.5}, "spread must lie between 0.5 and 2.5"),
-    (stages.maxent, {"mean": 4.5, "spread": 2.3}, "spread must lie between 0.5 and 2.29"),
+    (stages.maxent, {"mean": 3.5, "spread": 0.5}, "spread must lie between 0.504 and 2.5 "),
+    (stages.maxent, {"mean": 4.5, "spread": 2.3}, "spread must lie between 0.504 and 2.29 "),
 ])
 def test_bad_input_is_named(make, arguments, message):
     with pytest.raises(ValueError, match=message):

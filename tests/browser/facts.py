@@ -1,0 +1,119 @@
+"""What must hold of every page, each as a script that gives the faults it finds, or a number.
+
+Read by test_pages.py, which visits each page twice, and by the tests of single pages.
+"""
+
+from pathlib import Path
+
+import axe_playwright_python
+
+# ---------------------------------------------------------------------- whole, in place
+CUT_OFF = """() => {
+  const edge = document.documentElement.clientWidth + 1;
+  const clips = (e) => ["auto", "scroll", "hidden"].includes(getComputedStyle(e).overflowX);
+  const inside = (e) => e && (clips(e) || inside(e.parentElement));
+  return [...document.querySelectorAll(".bd-article *")].filter((e) => {
+    const box = e.getBoundingClientRect();
+    const seen = box.width > 0 && !e.closest("mjx-assistive-mml, .sr-only");
+    return seen && box.right > edge && !inside(e.parentElement);
+  }).slice(0, 5).map((e) => `${e.tagName} ${e.className.baseVal ?? e.className} is cut off`);
+}"""
+EQUATIONS = """() => [...document.querySelectorAll(".math")].filter((e) =>
+  !e.querySelector("mjx-container svg") || !e.querySelector("mjx-assistive-mml math")
+  || e.querySelector("[data-mjx-error]")).map((e) => e.textContent.slice(0, 80))"""
+FIGURES = """() => [...document.querySelectorAll(".explorable, .picture")].filter((f) => {
+  if (f.closest("details:not([open])")) return false;
+  const height = f.querySelector("svg")?.getBoundingClientRect().height ?? 0;
+  return height < 60 || ![...f.querySelectorAll("[role=img], .explorable-view")].some((e) => e.getAttribute("aria-label"));
+}).map((f) => f.id || f.className)"""
+ICONS = """() => [...document.querySelectorAll(".fa-solid, .fa-regular, .fa-brands")].filter((e) =>
+  getComputedStyle(e).webkitMaskImage === "none").map((e) => e.className)"""
+SHIFTS = """window.shift = 0;
+new PerformanceObserver((list) => {
+  for (const entry of list.getEntries()) if (!entry.hadRecentInput) shift += entry.value;
+}).observe({ type: "layout-shift", buffered: true });"""
+LIMIT = 0.1  # what Web Vitals call good; one unit is a page that moves by its own height
+# Boxes of the frame that must not lie on each other, and text that is wider or higher than its box.
+OVERLAPS = """() => {
+  const parts = [".bd-sidebar-primary", ".bd-article", ".bd-sidebar-secondary"].map((s) => document.querySelector(s))
+    .filter((e) => e?.checkVisibility({ checkVisibilityCSS: true })).map((e) => [e, e.getBoundingClientRect()])
+    .filter(([, b]) => b.width && b.right > 0 && b.left < innerWidth);
+  return parts.flatMap(([e, a], i) => parts.slice(i + 1).filter(([, b]) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 1).map(([o]) => `${e.className} lies on ${o.className}`));
+}"""
+CUT = """() => [...document.querySelectorAll("main :is(p, li, h1, h2, h3, td, th, figcaption, label, output, button, a, summary, .check-line, .claim)")]
+  .filter((e) => e.checkVisibility() && !e.closest("mjx-container, .sr-only, svg")).filter((e) => {
+    const s = getComputedStyle(e);
+    const clipsX = ["hidden", "clip"].includes(s.overflowX), clipsY = ["hidden", "clip"].includes(s.overflowY);
+    return clipsX && e.scrollWidth > e.clientWidth + 1 || clipsY && e.scrollHeight > e.clientHeight + 1;
+  }).map((e) => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 40)}`)"""
+# Labels of a picture (axes, legends, numbers) that lie on each other.
+LABELS = """() => [...document.querySelectorAll("figure.picture svg")].filter((e) => e.checkVisibility()).flatMap((svg) => {
+  const texts = [...svg.querySelectorAll("text:not([transform*=rotate])")].map((t) => [t.textContent, t.getBoundingClientRect()]).filter(([, b]) => b.width);
+  return texts.flatMap(([word, a], i) => texts.slice(i + 1).filter(([, b]) =>
+    Math.min(a.right, b.right) - Math.max(a.left, b.left) > 3 && Math.min(a.bottom, b.bottom) - Math.max(a.top, b.top) > 3
+  ).map(([other]) => `${word} | ${other}`)); })"""
+SIDEWAYS = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+# WCAG 1.4.12: a reader's own spacing of lines, letters, words and paragraphs.
+SPACED = """* { line-height: 1.5 !important; letter-spacing: 0.12em !important; word-spacing: 0.16em !important; }
+p { margin-bottom: 2em !important; }"""
+
+# ---------------------------------------------------------------------- for every reader
+AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf8")
+# All rules of WCAG 2.0 to 2.2 A and AA, and axe's best practice.
+FINDINGS = """async () => (await axe.run(document, { resultTypes: ["violations"], preload: false })).violations.flatMap(
+  (v) => v.nodes.map((n) => `${v.impact} ${v.id}: ${n.target.join(" ")}`))"""
+UNFOLD = """() => {
+  for (const fold of document.querySelectorAll("main details")) fold.open = true;
+  for (const button of document.querySelectorAll(".toggle-hidden .toggle-button")) button.click();
+}"""
+OUTLINE = """() => {
+  const seen = (e) => e.checkVisibility({ checkVisibilityCSS: true });
+  const headings = [...document.querySelectorAll("h1, h2, h3, h4, h5, h6")].filter(seen);
+  const level = (e) => Number(e.tagName[1]);
+  return {
+    lang: document.documentElement.lang,
+    title: document.title,
+    first: headings[0]?.tagName,
+    tops: headings.filter((e) => level(e) === 1).length,
+    jumps: headings.filter((e, i) => i && level(e) > level(headings[i - 1]) + 1).map((e) => e.textContent),
+    mains: document.querySelectorAll("main").length,
+    navs: [...document.querySelectorAll("nav")].filter((e) => !e.ariaLabel && !e.getAttribute("aria-labelledby")).length,
+  }; }"""
+ALTS = """() => [...document.querySelectorAll("main figure [role=img], main img, main .explorable-view[aria-label]")].filter(
+  (e) => e.getAttribute("aria-hidden") !== "true" && !e.closest("[aria-hidden=true]")
+).map((e) => e.getAttribute("aria-label") ?? e.getAttribute("alt") ?? "")"""
+FORMULAS = """() => [...document.querySelectorAll("mjx-container")].filter((e) => {
+  const spoken = e.querySelector("mjx-assistive-mml"), drawn = e.querySelector("svg");
+  const style = spoken && getComputedStyle(spoken);
+  const read = spoken?.querySelector("math")?.textContent.trim()
+    && style.display !== "none" && style.visibility !== "hidden" && !spoken.closest("[aria-hidden=true]");
+  const unseen = style && style.position === "absolute" && (style.clip !== "auto" || style.clipPath !== "none");
+  return !(read && unseen && drawn?.getAttribute("aria-hidden") === "true");
+}).length"""
+# 24 by 24 px, or what WCAG 2.5.8 lets be smaller: links within text, and targets with room around them.
+SMALL = """() => {
+  const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")]
+    .filter((e) => e.checkVisibility({ checkVisibilityCSS: true, checkOpacity: true }) && !e.matches(".skip-link a"));
+  const box = (e) => e.getBoundingClientRect();
+  const middle = (e) => { const b = box(e); return [b.x + b.width / 2, b.y + b.height / 2]; };
+  const inText = (e) => e.tagName === "A" && getComputedStyle(e).display === "inline" && e.closest("p, li, td, th, dd, dt, figcaption, caption, .check-line, .citation")
+    && [...e.closest("p, li, td, th, dd, dt, figcaption, caption, .check-line, .citation").childNodes].some((n) => n !== e && n.textContent.trim());
+  const near = (e) => all.some((o) => o !== e && !o.contains(e) && !e.contains(o)
+    && Math.hypot(middle(o)[0] - middle(e)[0], middle(o)[1] - middle(e)[1]) < 24);
+  return all.filter((e) => box(e).width && Math.min(box(e).width, box(e).height) < 23.9 && !inText(e) && near(e))
+    .map((e) => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 30)} ${box(e).width | 0}x${box(e).height | 0}`);
+}"""
+SLIDERS = """() => [...document.querySelectorAll("figure.explorable input[type=range]")].map((s) => ({
+  name: s.labels[0]?.textContent.trim() ?? "", value: s.getAttribute("aria-valuetext") ?? "" }))"""
+
+# ---------------------------------------------------------------------- by the page's policy
+# Noted before the page's own scripts run.
+WATCH = """window.refused = [];
+document.addEventListener("securitypolicyviolation", (e) => refused.push(`${e.effectiveDirective} ${e.blockedURI}`));"""
+
+
+def findings(tab):
+    """What axe finds."""
+    tab.evaluate(AXE)
+    return tab.evaluate(FINDINGS)
