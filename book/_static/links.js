@@ -31,8 +31,8 @@
       top = where();
     };
     const grown = new ResizeObserver(put);
-    // Growth above moves the place without a scroll, or scrolls and leaves it where it is on the screen.
-    const gone = () => { if (Math.abs(where() - top) > 2) letGo(); };
+    // Growth above moves the place without a scroll, or scrolls and leaves it about where it is on the screen.
+    const gone = () => { if (Math.abs(where() - top) > innerHeight / 2) letGo(); };
     letGo = () => {
       grown.disconnect();
       removeEventListener("scroll", gone);

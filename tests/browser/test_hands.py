@@ -276,6 +276,7 @@ def test_an_address_opens_a_setting(read, page, name, query, want):
         figure = figure_of(reader, page, name)
         option = figure.evaluate("f => JSON.parse(f.querySelector('select').options[1].value)")
         query, want = f"?{name}.{figure.evaluate('f => Object.keys(f.explorable.state())[0]')}={option}", {"score": option}
+        reader = read()
     figure = figure_of(reader, page, name, query)
     found = state(figure)
     assert {key: found[key] for key in want} == want

@@ -24,11 +24,12 @@ class Visit:
             self.faults.append(f"{fact}: {found}")
 
     def scroll(self):
-        """Down to the end as a reader does, then back."""
+        """Down to the end as a reader does, then back, until the page has come to rest."""
         for top in range(0, self.tab.evaluate("document.documentElement.scrollHeight"), 800):
             self.tab.evaluate(f"scrollTo({{ top: {top}, behavior: 'instant' }})")
             self.tab.wait_for_timeout(40)
         self.tab.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
+        self.tab.wait_for_timeout(700)
 
     def stands(self, what):
         """Nothing is cut off, lies on something else or sticks out at the side."""
