@@ -58,9 +58,13 @@ class Reader:
         self.tab = context.new_page()
         self.tab.set_default_timeout(PATIENCE)
         self.tab.on("request", lambda r: self.requests.append(r.url))
-        self.tab.on("requestfailed", lambda r: self._complain(f"request failed: {r.url[:200]}"))
+        self.tab.on("requestfailed", self._failed)
         self.tab.on("pageerror", lambda e: self._complain(f"exception: {e}"))
         self.tab.on("console", lambda m: self._complain(f"{m.type}: {m.text}", m.type))
+
+    def _failed(self, request):
+        if request.failure != "net::ERR_ABORTED":  # what a page that is left was still waiting for
+            self._complain(f"request failed: {request.url[:200]}")
 
     def _complain(self, text, kind="error"):
         if kind in ("error", "warning"):

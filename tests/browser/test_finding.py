@@ -295,6 +295,9 @@ def arrived(read):
     reader = read()
     arrive(reader, CHAPTER, "solution-ex-noise")
     reader.tab.add_style_tag(content="* { overflow-anchor: none }")  # a help that not every browser gives
+    # Pictures far away are drawn when the page is idle: let them, so that only the test makes it grow.
+    reader.tab.wait_for_function("[...document.querySelectorAll('figure.explorable')].every((f) => f.dataset.drawn)")
+    reader.tab.wait_for_timeout(300)
     return reader.tab
 
 
