@@ -80,7 +80,7 @@ test: $(VENV)/.test  ## run all tests: package, notebooks, book, browser
 	$(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --dist loadfile --cov=labutils --cov-report=term
 
 test-launch: $(VENV)/.test lite  ## the ways to start a lab, in a real browser
-	$(BIN)/python -m pytest tests/browser/test_launch.py tests/browser/test_lite.py tests/browser/test_voila.py tests/book/test_lite.py
+	$(BIN)/python -m pytest tests/browser/test_launch.py tests/browser/test_tab_labs.py tests/browser/test_voila.py tests/book/test_lite.py
 
 lab: $(VENV)/.lab  ## open the notebooks in JupyterLab
 	@$(BIN)/jupyter lab --notebook-dir=notebooks
