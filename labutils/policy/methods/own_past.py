@@ -1,0 +1,150 @@
+"""Methods that learn from their own votes or their own past. Chapter "Learning from votes and one's past".
+
+Entropies in nats.
+"""
+
+import math
+from dataclasses import dataclass, fields
+
+import array_api_compat as compat
+
+from labutils.policy.harness import Method, Batch, group_advantage, spread, take_answers
+from labutils.policy.methods.tokens import ClipCov
+
+
+def vote(batch):
+    """1 for the answers whose claim is the most frequent of their group (of equals, the lowest), [..., N]."""
+    xp, claim = batch.xp, batch.grouped(batch.claim)
+    support = xp.sum(xp.astype(claim[..., :, None] == claim[..., None, :], xp.int64), axis=-1)
+    best = xp.max(support, axis=-1, keepdims=True)
+    far = xp.max(claim, axis=-1, keepdims=True) + 1
+    winner = xp.min(xp.where(support == best, claim, far), axis=-1, keepdims=True)
+    return batch.flat(xp.astype(claim == winner, batch.live.dtype))
+
+
+@dataclass
+class MajorityVote(Method):
+    """R = 1 where the answer agrees with the vote of its group; the verifier is not asked. TTRL."""
+
+    def reward(self, run, batch):
+        return vote(batch)
+
+
+def otsu(xp, values, mask, bins=100):
+    """The threshold of largest variance between two classes, w0 w1 (mean0 - mean1)², of each row: [...].
+
+    values, mask [..., T]; `bins` candidates between the least and the largest value of a row.
+    """
+    inf = xp.inf * xp.ones_like(values)
+    low = xp.min(xp.where(mask > 0, values, inf), axis=-1, keepdims=True)
+    high = xp.max(xp.where(mask > 0, values, -inf), axis=-1, keepdims=True)
+    steps = (xp.arange(bins, device=compat.device(values), dtype=values.dtype) + 0.5) / bins
+    cuts = low + (high - low) * steps                                           # [..., bins]
+    above = xp.astype(values[..., None, :] >= cuts[..., None], values.dtype) * mask[..., None, :]
+    n1, n = xp.sum(above, axis=-1), xp.sum(mask, axis=-1, keepdims=True)
+    s1, s = xp.sum(above * values[..., None, :], axis=-1), xp.sum(mask * values, axis=-1, keepdims=True)
+    n0, one = n - n1, xp.ones_like(n1)
+    gap = s1 / xp.maximum(n1, one) - (s - s1) / xp.maximum(n0, one)
+    best = xp.argmax(n0 * n1 * gap**2, axis=-1, keepdims=True)
+    return xp.take_along_axis(cuts, best, axis=-1)[..., 0]
+
+
+def robust_band(batch, H, where):
+    """(lower, upper) = median ∓ 1.4826 MAD of H over a mask, lower at least 0; each [..., 1, 1]."""
+    xp = batch.xp
+
+    def median(x):
+        flat = xp.reshape(xp.where(where > 0, x, xp.inf * xp.ones_like(x)), (*x.shape[:-2], -1))
+        ordered = xp.sort(flat, axis=-1)
+        n = xp.sum(xp.astype(where > 0, xp.int64), axis=(-2, -1))[..., None]
+        pick = lambda i: xp.take_along_axis(ordered, i, axis=-1)       # noqa: E731
+        return ((pick((n - 1) // 2) + pick(n // 2)) / 2)[..., None]
+
+    middle = median(H)
+    s = 1.4826 * median(xp.abs(H - middle))
+    return xp.maximum(middle - s, xp.zeros_like(s)), middle + s
+
+
+@dataclass
+class Spine(Method):
+    """Votes, and only the forks of each answer learn: H at or above Otsu's threshold of that answer.
+
+    Fork entropies are held in a band, median ∓ 1.4826 MAD of the batch: the entropy of a fork is pushed up
+    with `below` under the band and down with `above` over it. Paper 106; its KL term is left out.
+
+    labels   True asks the verifier instead of the vote
+    """
+
+    below: float = 0.03
+    above: float = 0.03
+    labels: bool = False
+
+    def reward(self, run, batch):
+        return batch.right if self.labels else vote(batch)
+
+    def forks(self, batch):
+        """1 on the forks, by the entropies when drawn: [..., N, T]."""
+        threshold = otsu(batch.xp, batch.entropy, batch.live)[..., None]
+        return batch.xp.astype(batch.entropy >= threshold, batch.live.dtype) * batch.live
+
+    def weights(self, run, batch, now):
+        return self.forks(batch)
+
+    def extra(self, run, batch, now):
+        xp, forks = batch.xp, self.forks(batch)
+        lower, upper = robust_band(batch, batch.entropy, forks)
+        push = self.below * xp.astype(now.entropy < lower, forks.dtype) \
+            - self.above * xp.astype(now.entropy > upper, forks.dtype)
+        return 0.0, forks * push
+
+
+@dataclass
+class Spear(ClipCov):
+    """GRPO and Clip-Cov, and a replay of one's own successes, weighed γ = (1 - cos(πt/warm))/2, then 1.
+
+    Answers of advantage above `entry` stay for `age` steps; when replayed their advantage is R less the
+    median of the recent mean rewards of groups, kept where positive. Paper 029 without its reward for tools.
+    """
+
+    warm: int = 100
+    age: int = 10
+    entry: float = 1.0
+    replayed: int = 64
+
+    def more(self, run, batch):
+        memory, xp = run.memory, batch.xp
+        rewards = memory.setdefault("rewards", [])
+        rewards.append(xp.mean(batch.grouped(batch.reward), axis=-1))
+        baseline = middle(xp, xp.concat(rewards[-self.age :], axis=-1))
+        good = group_advantage(batch, batch.reward) > self.entry
+        past = memory.setdefault("past", [])
+        again = [self.replay(run, xp, past, baseline)] if past else []
+        past.append((batch, xp.astype(good, batch.live.dtype)))
+        del past[: -self.age]
+        return again
+
+    def replay(self, run, xp, past, baseline):
+        """`replayed` answers by lot among those that were kept, with advantages of today."""
+        kept = xp.concat([good for _, good in past], axis=-1)
+        runs = kept.ndim - 1
+        whole = {}
+        for item in fields(Batch):
+            values = [getattr(b, item.name) for b, _ in past]
+            whole[item.name] = xp.concat(values, axis=runs) if compat.is_array_api_obj(values[0]) else values[0]
+        lots = kept * (1 + run.uniform(kept.shape[-1], use="replay"))
+        rows = xp.argsort(lots, axis=-1, descending=True, stable=True)[..., : self.replayed]
+        again = take_answers(Batch(**whole), rows)
+        A = again.reward - baseline
+        A = xp.where((A > 0) & (xp.take_along_axis(kept, rows, axis=-1) > 0), A, xp.zeros_like(A))
+        again.advantage = spread(again, self.pull(run) * A)
+        return again
+
+    def pull(self, run):
+        """γ(t) of the replay."""
+        return (1 - math.cos(math.pi * run.step / self.warm)) / 2 if run.step < self.warm else 1.0
+
+
+def middle(xp, values):
+    """Median of the last axis, kept."""
+    ordered, n = xp.sort(values, axis=-1), values.shape[-1]
+    return (ordered[..., (n - 1) // 2, None] + ordered[..., n // 2, None]) / 2
