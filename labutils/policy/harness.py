@@ -202,7 +202,7 @@ class Loop:
     group: int = 16         # G, answers a prompt
     epochs: int = 4         # passes over the same answers; with one step a batch no clip can ever hold
     minibatches: int = 1    # steps of gradient a pass; groups stay whole
-    rate: float = 60.0      # step = rate / (tokens that learn) * sum of directions
+    rate: float = 60.0      # of a step: rate / (tokens that learn) * sum of directions; Adam's for a network
     every: int = 10         # steps between evaluations
 
     def __post_init__(self):
@@ -289,7 +289,7 @@ def train(policy, method, loop, seeds, watch=None):
             for parts in zip(*(minibatches(run, b, epoch) for b in batches)):
                 looks = [(b, Now(b, policy.look(b))) for b in parts]
                 count = parts[0].xp.sum(parts[0].learn, axis=(-2, -1))
-                policy.move([(b, method.direction(run, b, now)) for b, now in looks], loop.rate / count)
+                policy.move([(b, method.direction(run, b, now)) for b, now in looks], count, loop.rate)
         if watch:
             watch(run, batch)
         method.after(run, batch)

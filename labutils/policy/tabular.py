@@ -72,14 +72,14 @@ class Table:
         """log π at the states of a batch, [R, N, T, V]."""
         return log_softmax(self._at(batch.states))
 
-    def move(self, directions, rate):
-        """z += rate * sum of the directions at each state; rate [R]."""
+    def move(self, directions, count, rate):
+        """z += rate / count * sum of the directions at each state; count [R]."""
         xp, (R, S, V) = self.xp, self.logits.shape
         flat = xp.reshape(self.logits, (-1,))
         for batch, D in directions:
             base = (xp.arange(R, device=compat.device(D))[:, None, None] * S + batch.states) * V
             index = base[..., None] + xp.arange(V, device=compat.device(D))
-            step = xp.reshape(rate[:, None, None, None] * D, (-1,))
+            step = xp.reshape((rate / count)[:, None, None, None] * D, (-1,))
             if compat.is_torch_namespace(xp):
                 flat = flat.index_add(0, xp.reshape(index, (-1,)), step)
             else:

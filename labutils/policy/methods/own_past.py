@@ -30,23 +30,22 @@ class MajorityVote(Method):
         return vote(batch)
 
 
-def otsu(xp, values, mask, bins=100):
-    """The threshold of largest variance between two classes, w0 w1 (mean0 - mean1)², of each row: [...].
+def otsu(xp, values, mask):
+    """The threshold of largest variance between two classes, n0 n1 (mean0 - mean1)², of each row: [...].
 
-    values, mask [..., T]; `bins` candidates between the least and the largest value of a row.
+    values, mask [..., T] (1 where a value counts). All splits are tried; the threshold is the least value of
+    the upper class, so that `values >= threshold` is that class. Rows of equal values: that value.
+    Source: Otsu 1979; paper 106 tries 100 equal steps instead.
     """
-    inf = xp.inf * xp.ones_like(values)
-    low = xp.min(xp.where(mask > 0, values, inf), axis=-1, keepdims=True)
-    high = xp.max(xp.where(mask > 0, values, -inf), axis=-1, keepdims=True)
-    steps = (xp.arange(bins, device=compat.device(values), dtype=values.dtype) + 0.5) / bins
-    cuts = low + (high - low) * steps                                           # [..., bins]
-    above = xp.astype(values[..., None, :] >= cuts[..., None], values.dtype) * mask[..., None, :]
-    n1, n = xp.sum(above, axis=-1), xp.sum(mask, axis=-1, keepdims=True)
-    s1, s = xp.sum(above * values[..., None, :], axis=-1), xp.sum(mask * values, axis=-1, keepdims=True)
-    n0, one = n - n1, xp.ones_like(n1)
-    gap = s1 / xp.maximum(n1, one) - (s - s1) / xp.maximum(n0, one)
-    best = xp.argmax(n0 * n1 * gap**2, axis=-1, keepdims=True)
-    return xp.take_along_axis(cuts, best, axis=-1)[..., 0]
+    order = xp.argsort(xp.where(mask > 0, -values, xp.inf * xp.ones_like(values)), axis=-1, stable=True)
+    x, m = (xp.take_along_axis(v, order, axis=-1) for v in (values * mask, mask))    # descending
+    n1, s1 = xp.cumulative_sum(m, axis=-1), xp.cumulative_sum(x, axis=-1)
+    n, s = n1[..., -1:], s1[..., -1:]
+    one = xp.ones_like(n1)
+    gap = s1 / xp.maximum(n1, one) - (s - s1) / xp.maximum(n - n1, one)
+    spread = xp.where((m > 0) & (n1 < n), n1 * (n - n1) * gap**2, -one)
+    best = xp.argmax(spread, axis=-1, keepdims=True)
+    return xp.take_along_axis(x, best, axis=-1)[..., 0]
 
 
 def robust_band(batch, H, where):
