@@ -40,8 +40,12 @@ from labutils.policy.tree import (
     visitation,
 )
 
-_modules = ("countdown", "grpo", "streaming", "sweep", "transformer")
-_from_modules = {"entropy_and_covariance": "streaming"}
+_modules = ("countdown", "diagnosis", "grpo", "harness", "methods", "neural", "streaming", "sweep",
+            "tabular", "transformer", "trap")
+_from_modules = {
+    "diagnose": "diagnosis", "entropy_and_covariance": "streaming", "Loop": "harness",
+    "METHODS": "methods", "Method": "harness", "Table": "tabular", "train": "harness", "Trap": "trap",
+}
 __all__ = [
     "Law", "bandit_entropy", "bandit_slope", "batch_covariance", "clip_cov_mask", "covariance",
     "discriminator", "entropy", "entropy_change", "entropy_to_go", "fit_law", "kl_cov_mask",
