@@ -1,7 +1,8 @@
 """Policies, their entropy, and what an update does to it.
 
-Chapter "Why entropy falls" (policy/why-entropy-falls). Entropies in nats.
-The exact part below needs NumPy alone; the modules of the real runs are imported when touched.
+Chapters of Part 2, from "Why entropy falls" (policy/why-entropy-falls) on. Entropies in nats.
+The exact part below needs NumPy alone; the modules of the real runs, and the loop with its methods
+(`train`, `Loop`, `Method`, `METHODS`, `Table`, `Trap`), are imported when touched.
 """
 
 from importlib import import_module
@@ -40,8 +41,10 @@ from labutils.policy.tree import (
     visitation,
 )
 
-_modules = ("countdown", "grpo", "streaming", "sweep", "transformer")
-_from_modules = {"entropy_and_covariance": "streaming"}
+_modules = ("countdown", "grpo", "harness", "methods", "neural", "streaming", "sweep", "tabular",
+            "transformer", "trap")
+_from_modules = {"entropy_and_covariance": "streaming", "Loop": "harness", "METHODS": "methods",
+                 "Method": "harness", "Table": "tabular", "Trap": "trap", "train": "harness"}
 __all__ = [
     "Law", "bandit_entropy", "bandit_slope", "batch_covariance", "clip_cov_mask", "covariance",
     "discriminator", "entropy", "entropy_change", "entropy_to_go", "fit_law", "kl_cov_mask",

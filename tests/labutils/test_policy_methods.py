@@ -141,7 +141,8 @@ class Sheet:
 
     def at(self, x):
         """Values at the live tokens, a NumPy vector."""
-        return np.array([float(x[n, t]) for n, t in self.places])
+        x = x.detach().numpy() if torch.is_tensor(x) else x
+        return np.array([float(x[p]) for p in self.places])
 
     def over(self, values):
         """The other way: [N, T] from one value a live token."""
@@ -255,9 +256,9 @@ def j_hicra(s, m):
 def nucleus_H(log_p, mass, crossing):
     """Entropy of the likeliest tokens that hold the mass together, renormalised, by a loop."""
     p, kept, total = log_p.exp(), [], 0.0
-    for v in sorted(range(V), key=lambda v: -float(p[v])):
-        total += float(p[v])
-        if total > mass and not (crossing and total - float(p[v]) < mass):
+    for share, v in sorted(((share, v) for v, share in enumerate(p.tolist())), reverse=True):
+        total += share
+        if total > mass and not (crossing and total - share < mass):
             break
         kept.append(v)
     if not kept:
@@ -560,6 +561,14 @@ def test_the_loop_agrees_with_the_losses_of_the_neural_lab(method, loss):
         np.testing.assert_allclose(by_state(scene, D)[r], s.Z.grad, atol=1e-9)
 
 
+def test_kl_cov_holds_nothing_back_before_the_policy_moves_whatever_the_rounding():
+    scene = Scene()
+    scene.log_pi = scene.batch.log_pi + 1e-5 * np.random.default_rng(0).standard_normal(scene.batch.log_pi.shape)
+    D, run, batch = directions(KlCov(), scene)
+    plain, *_ = directions(Method(), scene)
+    np.testing.assert_array_equal(D, plain)
+
+
 def test_scores_and_masks_are_those_of_the_selection_module():
     scene = Scene()
     for method in (Steer(), KlCov(fraction=0.05)):
@@ -575,7 +584,7 @@ def test_scores_and_masks_are_those_of_the_selection_module():
             else:
                 top = selection.kl_cov_mask(selection.batch_covariance(lp, A), method.fraction)
                 c, _ = method.extra(run, batch, now)
-                np.testing.assert_array_equal(c[r][live], -top * np.sign(lp - old))
+                np.testing.assert_array_equal(c[r][live], -1.0 * top * np.sign(lp - old))
 
 
 # ---------------------------------------------------------------- both forms alike
@@ -685,9 +694,10 @@ def test_every_method_moves_a_transformer(name, start):
     from labutils.policy.neural import Network
     network = Network(start, Countdown(numbers=2, largest=3, top=9), device="cpu")
     before = [w.clone() for w in network.model.parameters()]
-    loop = Loop(steps=2, prompts=4, group=16, epochs=2, rate=3e-3, every=2, minibatches=2)
+    loop = Loop(steps=4, prompts=4, group=16, epochs=2, rate=3e-3, every=4, minibatches=2)
     record = train(network, METHODS[name], loop, [1])
-    assert all(np.isfinite(v).all() for v in record.values()) and record["tokens"][-1] <= 2 * 80 * 64 / 16 * 1.3
+    assert all(np.isfinite(v).all() for v in record.values())
+    assert record["tokens"][-1] <= 4 * 64 * 3 * (1.25 if name == "arbitrary-entropy" else 1)
     assert any(not torch.equal(a, b) for a, b in zip(before, network.model.parameters()))
     assert all(torch.equal(a, b) for a, b in zip(start.model.parameters(), before))
 
@@ -695,7 +705,7 @@ def test_every_method_moves_a_transformer(name, start):
 @pytest.fixture(scope="module")
 def start():
     setting = grpo.Setting(task=Countdown(numbers=2, largest=3, top=9), width=16, layers=1, heads=2, held_out=2,
-                           pool=8, warm_steps=20, warm_batch=32, prompts=4)
+                           pool=8, warm_steps=60, warm_batch=32, prompts=4)
     return grpo.warm_up(setting, seed=0, device="cpu")
 
 
@@ -749,8 +759,8 @@ def cuts(batch):
     return n
 
 
-def copies(batch, r, child, parent):
-    n = cuts(batch)[r, child]
+def copies(batch, n, r, child, parent):
+    n = n[r, child]
     return (batch.tokens[r, child, :n] == batch.tokens[r, parent, :n]).all()
 
 
@@ -769,7 +779,7 @@ def test_cure_cuts_uniformly_at_one_of_the_peaks():
             for k in range(12):
                 child, parent = start + 4 + k, start + k // 3
                 peaks = by_entropy(batch, r, parent, 1)[:3]
-                assert n[r, child] in peaks and copies(batch, r, child, parent)
+                assert n[r, child] in peaks and copies(batch, n, r, child, parent)
                 ranks[len(peaks), peaks.index(n[r, child])] += 1
     for size in (2, 3):
         total = sum(v for (k, _), v in ranks.items() if k == size)
@@ -794,38 +804,24 @@ def test_ettrl_cuts_at_each_of_the_peaks(method):
                 child, parent = start + method.trees + k, start + k // children
                 peaks = by_entropy(batch, r, parent, 0)
                 assert n[r, child] == peaks[k % children // method.branches % len(peaks)]
-                assert copies(batch, r, child, parent)
+                assert copies(batch, n, r, child, parent)
 
 
-def test_branch_grpo_grows_a_binary_tree():
+def test_branch_grpo_grows_a_binary_tree_in_which_each_token_learns_once():
     _, batch = drawn(BranchGrpo())
-    split = 0
-    for r in range(2):
-        for start in range(0, 96, 16):
-            for t in range(TASK.horizon):
-                size = max(16 // 2 ** (t + 1), 1)
-                for node in range(start, start + 16, size):
-                    rows = slice(node, node + size)
-                    live = batch.live[r, rows, t]
-                    assert (live == live[0]).all()                      # all leaves of a node share its token
-                    assert batch.learn[r, rows, t].sum() == live[0] * (1 if size > 1 or t < 4 else live.sum()) \
-                        or batch.learn[r, rows, t].sum() == live.sum()
-                    assert batch.learn[r, rows, t].sum() <= 1 and batch.learn[r, node, t] == live[0] \
-                        or t == 3 and batch.learn[r, node, t] <= live[0]
-                    same = batch.tokens[r, rows, : t + 1][live > 0]
-                    assert (same == same[:1]).all()
-                if t == 0:
-                    split += len(set(batch.tokens[r, start : start + 16, 0]))
-    assert split > 12                                                   # two roots, drawn apart
-
-
-def test_each_node_of_the_tree_learns_once():
-    _, batch = drawn(BranchGrpo())
+    roots = 0
     for r, start in ((r, s) for r in range(2) for s in range(0, 96, 16)):
-        for t in range(4):
-            size = 16 // 2 ** (t + 1)
+        roots += len(set(batch.tokens[r, start : start + 16, 0]))
+        for t in range(TASK.horizon):
+            size = max(16 // 2 ** (t + 1), 1)
             for node in range(start, start + 16, size):
-                assert batch.learn[r, node : node + size, t].sum() == batch.live[r, node, t]
+                leaves = slice(node, node + size)
+                live = batch.live[r, leaves, t]
+                assert (live == live[0]).all()                          # the leaves of a node share its token
+                same = batch.tokens[r, leaves, : t + 1][live > 0]
+                assert (same == same[:1]).all()
+                assert batch.learn[r, leaves, t].sum() == live[0]
+    assert roots > 12                                                   # two to a tree, drawn apart
 
 
 def test_entropy_balanced_rations_its_branches():
@@ -842,7 +838,7 @@ def test_entropy_balanced_rations_its_branches():
             assert (n[r, start : start + 4] == 0).all()
             for slot in range(4, 16):
                 child, parent, had = start + slot, start + slot % 4, slot // 4 - 1
-                assert copies(batch, r, child, parent)
+                assert copies(batch, n, r, child, parent)
                 H = batch.entropy[r, parent]
                 p = (0.5 + 0.3 * (H[1] - H[0])) / (1 + had)
                 hits[had].append((float(n[r, child] == 1), min(max(p, 0), 1)))
@@ -913,7 +909,7 @@ def test_expected_step_at_a_temperature_and_of_its_weighted_form():
 
 
 def test_spear_replays_its_own_recent_successes():
-    seen, kept, median = {}, [], []
+    seen, kept = {}, []
 
     class Watched(Spear):
         def more(self, run, batch):
@@ -922,7 +918,7 @@ def test_spear_replays_its_own_recent_successes():
             kept.append([(run.step, b, self.pull(run)) for b in again])
             return again
 
-    method = Watched(age=3, warm=8, replayed=20, entry=0.7)
+    method = Watched(age=3, warm=8, replayed=12, entry=0.7)
     table = Table(TASK, runs=2)
     train(table, method, Loop(steps=12, prompts=4, group=8, rate=40.0), [0, 1])
     assert not kept[0] and all(len(k) == 1 for k in kept[1:])
@@ -934,25 +930,22 @@ def test_spear_replays_its_own_recent_successes():
             baseline = np.median(np.concatenate(recent))
             good = {s: [i for i in range(32) if seen[s].advantage[r, i, 0] > 0.7]
                     for s in range(max(step - 3, 0), step)}
-            rows = [i for i in range(20) if again.live[r, i].sum()]
-            full += len(rows) == 20
-            assert len(rows) == min(20, sum(map(len, good.values())))
-            found = []
+            rows = [i for i in range(12) if again.live[r, i].sum()]
+            full += len(rows) == 12
+            assert len(rows) == min(12, sum(map(len, good.values())))
             for i in rows:
                 match = [(s, j) for s, some in good.items() for j in some
                          if np.array_equal(seen[s].log_pi[r, j], again.log_pi[r, i])
                          and np.array_equal(seen[s].tokens[r, j], again.tokens[r, i])]
                 assert match
-                found.append(match[0])
                 ages[step - match[0][0]] += 1
                 want = gamma * max(again.right[r, i] - baseline, 0)
                 np.testing.assert_allclose(again.advantage[r, i], want * again.live[r, i], atol=1e-12)
                 assert (again.learn[r, i] == again.live[r, i]).all()
-            empty = [i for i in range(20) if i not in rows]
+            empty = [i for i in range(12) if i not in rows]
             assert (again.learn[r, empty] == 0).all() and (again.advantage[r, empty] == 0).all()
     assert set(ages) == {1, 2, 3} and full
     assert Spear(warm=10).pull(Run(None, None, [0], step=5)) == pytest.approx(0.5)
-    assert median == []
 
 
 def test_difficulty_sampler_follows_what_was_right():
@@ -983,8 +976,8 @@ def test_difficulty_sampler_follows_what_was_right():
 def test_siren_and_the_corridor_remember_their_first_steps():
     class Watched(Siren):
         def beyond(self, run, batch, now):
-            H, _ = nucleus_entropy(np, now.log_pi, self.mass)
-            seen.append(masked_mean(np, H, highest(batch, H, self.share), (-2, -1)))
+            H, _ = nucleus_entropy(batch.xp, now.log_pi, self.mass)
+            seen.append(masked_mean(batch.xp, H, highest(batch, H, self.share), (-2, -1)))
             return super().beyond(run, batch, now)
     seen, runs = [], []
     method = Watched(kappa=1.0)

@@ -8,6 +8,8 @@ from dataclasses import dataclass
 
 from labutils.policy.harness import Method, highest, masked_mean
 
+ROUNDING = 1e-4             # nats of log π; single precision is right to 1e-5, a step moves by 1e-2
+
 
 @dataclass
 class EntropyBonus(Method):
@@ -79,8 +81,9 @@ class RandomDrop(ClipCov):
 class KlCov(Method):
     """J = J_GRPO - beta |log π - log π_old| on the `fraction` of largest covariance. Paper 001.
 
-    At the first step on a batch π = π_old and |x| has the slope 0: nothing is held back. The fraction is
-    0.002 in the paper (0.2 as its code's default), whose code leaves out the clip of ρ: high=inf, low=1.
+    At the first step on a batch π = π_old and |x| has the slope 0: nothing is held back. A network that reads
+    an answer at once or token by token rounds differently: differences below ROUNDING count as none.
+    The fraction is 0.002 in the paper (0.2 as its code's default), whose code has no clip of ρ in this loss.
     """
 
     fraction: float = 0.2
@@ -90,7 +93,9 @@ class KlCov(Method):
 
     def extra(self, run, batch, now):
         held = highest(batch, batch_covariance(batch, now), count=portion(batch, self.fraction))
-        return -self.beta * held * batch.xp.sign(now.log_prob - batch.log_prob), 0.0
+        x = now.log_prob - batch.log_prob
+        moved = batch.xp.astype(batch.xp.abs(x) > ROUNDING, x.dtype)
+        return -self.beta * held * moved * batch.xp.sign(x), 0.0
 
 
 @dataclass
