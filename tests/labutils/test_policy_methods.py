@@ -44,7 +44,7 @@ def one_thread():
     torch.set_num_threads(threads)
 
 
-# ---------------------------------------------------------------- a scene: a batch and a policy that has moved
+# ---------------------------------------------------------------- a scene: a batch, and a moved policy
 
 class Stub:
     """What a run asks of a policy beside answers."""
@@ -90,7 +90,8 @@ class Scene:
         self.log_pi = log_softmax(self.new)[np.arange(R)[:, None, None], self.states]
 
     def run(self, step=5, **stub):
-        run = Run(Stub(**stub), Loop(steps=20, prompts=B, group=G), [3, 4][: R if stub.get("batched", True) else 1])
+        policy = Stub(**stub)
+        run = Run(policy, Loop(steps=20, prompts=B, group=G), [3, 4][: policy.runs])
         run.step = step
         return run
 
@@ -468,7 +469,8 @@ def by_state(scene, D):
     return total
 
 
-@pytest.mark.parametrize(("method", "objective"), PAPERS, ids=lambda x: getattr(x, "__name__", None) or repr(x))
+@pytest.mark.parametrize(("method", "objective"), PAPERS,
+                         ids=lambda x: getattr(x, "__name__", None) or type(x).__name__)
 @pytest.mark.parametrize("copies", [True, False])
 def test_the_direction_is_the_gradient_of_the_papers_objective(method, objective, copies):
     scene = Scene(copies=copies)
@@ -476,8 +478,6 @@ def test_the_direction_is_the_gradient_of_the_papers_objective(method, objective
     D = by_state(scene, D)
     for r in range(R):
         s = Sheet(scene, r)
-        if isinstance(method, Cure):
-            method = replace(method, low=0.2)
         objective(s, method).backward()
         np.testing.assert_allclose(D[r], s.Z.grad, atol=1e-9, rtol=1e-9)
         silent = scene.states[r][batch.learn[r] == 0]
@@ -563,7 +563,8 @@ def test_the_loop_agrees_with_the_losses_of_the_neural_lab(method, loss):
 
 def test_kl_cov_holds_nothing_back_before_the_policy_moves_whatever_the_rounding():
     scene = Scene()
-    scene.log_pi = scene.batch.log_pi + 1e-5 * np.random.default_rng(0).standard_normal(scene.batch.log_pi.shape)
+    noise = np.random.default_rng(0).standard_normal(scene.batch.log_pi.shape)
+    scene.log_pi = scene.batch.log_pi + 1e-5 * noise
     D, run, batch = directions(KlCov(), scene)
     plain, *_ = directions(Method(), scene)
     np.testing.assert_array_equal(D, plain)
@@ -704,8 +705,8 @@ def test_every_method_moves_a_transformer(name, start):
 
 @pytest.fixture(scope="module")
 def start():
-    setting = grpo.Setting(task=Countdown(numbers=2, largest=3, top=9), width=16, layers=1, heads=2, held_out=2,
-                           pool=8, warm_steps=60, warm_batch=32, prompts=4)
+    setting = grpo.Setting(task=Countdown(numbers=2, largest=3, top=9), width=16, layers=1, heads=2,
+                           held_out=2, pool=8, warm_steps=60, warm_batch=32, prompts=4)
     return grpo.warm_up(setting, seed=0, device="cpu")
 
 
@@ -789,7 +790,8 @@ def test_cure_cuts_uniformly_at_one_of_the_peaks():
     A = prepare(Cure(), run, batch).advantage                # one shared baseline
     np.testing.assert_allclose((A[..., 0]).reshape(3, 60, 16).sum(-1), 0, atol=1e-9)
     run, plain = drawn(Cure(until=5), step=5)
-    assert (plain.learn == plain.live).all() and (drawn(Cure(until=5), step=4)[1].learn.sum() < plain.live.sum())
+    assert (plain.learn == plain.live).all()
+    assert (cuts(drawn(Cure(until=5), step=4)[1]) > 0).any()
 
 
 @pytest.mark.parametrize("method", [Ettrl(), Ettrl(trees=2, forks=7), Ettrl(trees=1, forks=5, branches=3),
@@ -1103,8 +1105,8 @@ def test_otsu_finds_the_gap():
     for v, m, got in zip(values, masks, otsu(np, values, masks)):
         inside = v[m > 0].tolist()
         classes = [v >= got, v >= otsu_by_hand(inside)]
-        between = [(c[m > 0].sum() * (~c)[m > 0].sum() * (v[(m > 0) & c].mean() - v[(m > 0) & ~c].mean()) ** 2)
-                   if c[m > 0].any() and (~c)[m > 0].any() else 0 for c in classes]
+        pairs = [(v[(m > 0) & c], v[(m > 0) & ~c]) for c in classes]
+        between = [len(a) * len(b) * (a.mean() - b.mean()) ** 2 if len(a) and len(b) else 0 for a, b in pairs]
         assert got in inside and between[0] == pytest.approx(between[1], abs=1e-12)
 
 
@@ -1146,7 +1148,7 @@ def test_minibatches_keep_groups_and_lose_nothing():
             for b in some:
                 assert (b.prompts[r].reshape(-1, G) == b.prompts[r].reshape(-1, G)[:, :1]).all()
         assert parts == 1 or not np.array_equal(some[0].states, minibatches(run, scene.batch, 1)[0].states)
-    few = take_answers(scene.batch, np.broadcast_to(np.arange(13), (R, 13)))        # no whole number of groups
+    few = take_answers(scene.batch, np.broadcast_to(np.arange(13), (R, 13)))    # no whole number of groups
     run.loop = Loop(prompts=B, group=G, minibatches=3)
     some = minibatches(run, few, 0)
     assert [b.prompts.shape[1] for b in some] == [4, 4, 5]
