@@ -675,6 +675,27 @@ def test_a_table_in_torch_and_a_network_that_is_a_table_learn_the_same(name):
             np.testing.assert_allclose(np.reshape(record[key], -1), values[:, 0], atol=1e-9)
 
 
+@pytest.mark.parametrize("cls", [Cure, BranchGrpo, ArbitraryEntropy])
+def test_a_step_is_divided_by_the_tokens_of_the_batch_that_learn(cls):
+    seen = []
+
+    class Watched(cls):
+        def more(self, run, batch):
+            extra = super().more(run, batch)
+            seen.extend([batch, *extra])
+            return extra
+
+    table = Table(TASK, runs=2)
+    train(table, Watched(), replace(SHORT, steps=1, epochs=1), [0, 1])
+    want = np.stack([TASK.start()] * 2)
+    for batch in seen:
+        D = cls().direction(None, batch, Now(batch, batch.log_pi))
+        for r, n, t in np.ndindex(batch.tokens.shape):
+            want[r, batch.states[r, n, t]] += 40.0 / seen[0].learn[r].sum() * D[r, n, t]
+    np.testing.assert_allclose(table.logits, want, atol=1e-12)
+    assert len(seen) == 1 + (cls is ArbitraryEntropy)
+
+
 @EVERY
 @pytest.mark.parametrize("parts", [1, 2])
 def test_runs_side_by_side_are_the_runs_one_at_a_time(name, parts):
