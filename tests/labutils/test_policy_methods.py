@@ -1107,6 +1107,25 @@ def test_copo_compares_all_groups_of_a_step_whatever_the_minibatches():
             np.testing.assert_allclose(got[r], want[r, rows], atol=1e-12)
 
 
+def test_adora_asks_for_one_right_answer_longer_than_the_mean_wrong_one():
+    scene = Scene()
+    right, length = scene.batch.right.reshape(R, B, G), scene.batch.length.reshape(R, B, G)
+    for r in range(R):
+        order = np.argsort(length[r], axis=-1, kind="stable")
+        right[r, 2:] = 0
+        right[r, 2, order[2, :3]] = 1               # three short ones, longer together than a wrong one
+        right[r, 3, order[3, [0, 1, -1]]] = 1       # the longest and two short ones
+        wrong = [length[r, b][right[r, b] == 0].mean() for b in (2, 3)]
+        assert length[r, 2, order[2, 2]] <= wrong[0] < length[r, 2, order[2, :3]].sum()
+        assert length[r, 3, order[3, [0, 1, -1]]].mean() < wrong[1] < length[r, 3, order[3, -1]]
+    _, _, batch = directions(Adora(weight=0.3), scene)
+    _, _, plain = directions(Method(), scene)
+    A, want = (x.advantage.reshape(R, B, -1) for x in (batch, plain))
+    np.testing.assert_allclose(A[:, 2], 0.3 * want[:, 2])
+    np.testing.assert_allclose(A[:, 3], want[:, 3])
+    assert (want[:, 2:4] != 0).any(-1).all() and (A[:, 4:] == 0).all()
+
+
 def test_empg_on_equal_entropies_gives_all_steps_the_same_factor():
     scene = Scene(spread=0.0)
     _, _, batch = directions(Empg(zeta=0.0), scene)
