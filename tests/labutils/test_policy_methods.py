@@ -744,12 +744,33 @@ def test_a_network_moves_along_minus_the_direction(start):
     tokens = batch.tokens
     loss = -(grpo.log_prob(batch.logits, tokens).sub(batch.log_prob).exp() * batch.advantage).sum() / 48
     want = torch.autograd.grad(loss, list(network.model.parameters()), retain_graph=True)
-    got = torch.autograd.grad(batch.logits, list(network.model.parameters()), grad_outputs=-D / 48)
-    for a, b in zip(got, want):
-        torch.testing.assert_close(a, b, atol=1e-6, rtol=1e-4)
+    norm = torch.cat([g.flatten() for g in want]).norm().clamp(min=1)
+    before = [w.clone() for w in network.model.parameters()]
+    network.move([(batch, D)], torch.tensor(48.0), 1e-3)
+    for w, old, b in zip(network.model.parameters(), before, want):
+        torch.testing.assert_close(w.grad, b / norm, atol=1e-6, rtol=1e-4)
+        assert ((w - old) * b)[b.abs() > 1e-4].lt(0).all()                  # Adam's first step: downhill
     network.look(batch)
     with pytest.raises(ValueError, match="direction must be finite; got nan"):
         network.move([(batch, D * float("nan"))], torch.tensor(48.0), 1e-3)
+
+
+def test_branches_of_a_network_copy_their_parent_and_no_more(start):
+    from labutils.policy.neural import Network
+    network = Network(start, Countdown(numbers=2, largest=3, top=9), device="cpu")
+    run = Run(network, Loop(prompts=4, group=4), [0])
+    batch = run.ask(run.in_turn())
+    rows, cut = torch.arange(3000) % 16, torch.arange(3000) % 3
+    made = run.branch(batch, rows, cut, 10)
+    assert (made.prompts == batch.prompts[rows]).all() and float(run.spent) == 48 + 3000 * 2
+    for c in range(3):
+        mine, parent = made.tokens[cut == c], batch.tokens[rows[cut == c]]
+        assert (mine[:, :c] == parent[:, :c]).all() and (mine[:, c] != parent[:, c]).any()
+        assert (made.learn[cut == c] == (torch.arange(3) >= c)).all() and (made.live == 1).all()
+    p = made.log_pi[(rows == 0) & (cut == 0), 0].exp()[0]
+    mine = made.tokens[(batch.prompts[rows] == batch.prompts[0]) & (cut == 0), 0]
+    seen, expected = torch.bincount(mine, minlength=len(p)), len(mine) * p
+    assert ((seen - expected).abs() < 4.5 * (expected * (1 - p)).sqrt() + 1).all()
 
 
 # ---------------------------------------------------------------- how answers are drawn
