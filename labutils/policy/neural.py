@@ -44,7 +44,8 @@ class Network:
     def as_array(self, array):
         """A NumPy array as a tensor on the device, in single precision."""
         array = np.asarray(array)
-        return torch.as_tensor(array.astype(np.float32) if array.dtype.kind == "f" else array, device=self.device)
+        array = array.astype(np.float32) if array.dtype.kind == "f" else array
+        return torch.as_tensor(array, device=self.device)
 
     # ------------------------------------------------------------ what the loop asks for
 

@@ -113,7 +113,8 @@ class Table:
         for t in range(T):
             z = self.logits[rows, state]                                        # [R, N, V]
             chance = xp.cumulative_sum(xp.exp(log_softmax(z / temperature)), axis=-1)
-            token = xp.sum(xp.astype(u[..., t, None] * chance[..., -1:] >= chance[..., :-1], xp.int64), axis=-1)
+            beyond = u[..., t, None] * chance[..., -1:] >= chance[..., :-1]
+            token = xp.sum(xp.astype(beyond, xp.int64), axis=-1)
             learn = alive
             if copied is not None:
                 old = xp.astype(t < cut, xp.int64)

@@ -289,7 +289,7 @@ def test_a_policy_locked_in_the_shortcut_is_right_half_the_time_at_best(task, se
     logits[: task.prompts, task.vocabulary - task.sound :] = -600.0
     got, p = evaluate(task, logits), success(task, logits)
     assert got["locked"] == 1 and got["accuracy"] <= 0.5 + 1e-12 and (p.sum(0) <= 1 + 1e-12).all()
-    logits[:] = 0                                           # and one that knows is right half the time exactly
+    logits[:] = 0                                   # and one that knows is right half the time exactly
     logits[: task.prompts, 0] = 600.0
     for s in np.flatnonzero(task.part == ANSWER):
         logits[s, (task.owner[s] + task.grid["sum"][s]) % task.base] = 600.0

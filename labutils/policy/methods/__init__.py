@@ -34,7 +34,7 @@ METHODS = {
     # thermostats
     "arbitrary-entropy": ArbitraryEntropy(),
     "dcpo": Dcpo(),
-    "epo": EntropyCorridor(),
+    "epo": EntropyCorridor(),               # twice the mean entropy is more than ln V: no fence, a bonus
     # shaping
     "empg": Empg(),
     "canon": Canon(),

@@ -90,7 +90,7 @@ class EntropyBalanced(Method):
         anew = slot < m                                                     # [..., N]
         new = xp.astype(anew, run.uniform(1).dtype)
         roots = run.ask(prompts, G, active=new)
-        rows, had = index - slot + slot % m, xp.clip(slot // m - 1, 0, G)     # the parents take turns
+        rows, had = index - slot + slot % m, xp.clip(slot // m - 1, 0, G)   # the parents take turns
         cut = self.fork(run, roots, rows, had)
         return choose(new, roots, run.branch(roots, rows, cut, G, active=1 - new))
 

@@ -152,9 +152,9 @@ class Ares(Method):
     Easy (2/3 right or more) and right: charged for δ > m; medium and right: for |δ| > m; hard and right:
     paid cap · sigmoid((δ + m)/T); wrong: paid scale · cap · sigmoid([δ - m]₊/T), which is never less than
     half of scale · cap. A window is high when the mean entropy of its `window` tokens, fewer at the end, is
-    in the top `top` of the batch. m is a margin times the mean of the difficulty. In each tuple: easy, medium,
-    hard. Paper 035 with windows of 4; its control of alpha, which its code makes nearly void, its KL term and
-    its list of words are left out.
+    in the top `top` of the batch. m is a margin times the mean of the difficulty. In each tuple: easy,
+    medium, hard. Paper 035 with windows of 4; its control of alpha, which its code makes nearly void, its
+    KL term and its list of words are left out.
     """
 
     window: int = 2
