@@ -1,7 +1,8 @@
 """Policies, their entropy, and what an update does to it.
 
-Chapter "Why entropy falls" (policy/why-entropy-falls). Entropies in nats.
-The exact part below needs NumPy alone; the modules of the real runs are imported when touched.
+Chapters of Part 2, from "Why entropy falls" (policy/why-entropy-falls) on. Entropies in nats.
+The exact part below needs NumPy alone; the modules of the real runs, and the loop with its methods
+(`train`, `Loop`, `Method`, `METHODS`, `Table`, `Trap`), are imported when touched.
 """
 
 from importlib import import_module
@@ -40,8 +41,8 @@ from labutils.policy.tree import (
     visitation,
 )
 
-_modules = ("countdown", "diagnosis", "grpo", "harness", "methods", "neural", "streaming", "sweep",
-            "tabular", "transformer", "trap")
+_modules = ("compare", "countdown", "diagnosis", "grpo", "harness", "methods", "neural", "streaming",
+            "sweep", "tabular", "transformer", "trap")
 _from_modules = {
     "diagnose": "diagnosis", "entropy_and_covariance": "streaming", "Loop": "harness",
     "METHODS": "methods", "Method": "harness", "Table": "tabular", "train": "harness", "Trap": "trap",

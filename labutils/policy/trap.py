@@ -44,7 +44,7 @@ class Trap:
     def __post_init__(self):
         for name, lowest in (("base", 2), ("prompts", 1), ("digits", 1), ("sound", 1)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < lowest:
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise ValueError(f"{name} must be a whole number >= {lowest}; got {value!r}")
         if self.sound > self.base:
             raise ValueError(f"sound must be <= base = {self.base}, so that there is a shortcut; "
@@ -102,6 +102,17 @@ class Trap:
         return table
 
     @cached_property
+    def sources(self):
+        """[states, K] the moves that lead to each state, as state * V + token; states * V fills up."""
+        into = [[] for _ in self.grid]
+        for source, token in zip(*np.nonzero(self.move != OVER)):
+            into[self.move[source, token]].append(source * self.vocabulary + token)
+        table = np.full((len(into), max(map(len, into))), self.move.size)
+        for row, moves in zip(table, into):
+            row[: len(moves)] = moves
+        return table
+
+    @cached_property
     def payoff(self):
         """[2, states, V] whether a last token is right, for either side of the coin: 1.0 or 0.0."""
         table = np.zeros((2, len(self.grid), self.vocabulary))
@@ -154,8 +165,9 @@ class Trap:
 def visits(task, logits):
     """d(s), the chance that an answer passes through each state, by dynamic programming.
 
-    logits [..., states, V] -> [..., states]; the entries of a prompt's states sum to the mean length
-    of its answers. Errors: ValueError when logits do not fit the task.
+    logits [..., states, V] -> [..., states], given the prompt that owns the state: the entries of a
+    prompt's states sum to the mean length of its answers.
+    Errors: ValueError when logits do not fit the task.
     """
     xp, log_pi = _policy(task, logits)
     pi = xp.exp(log_pi)
@@ -179,8 +191,7 @@ def evaluate(task, logits, draws=16):
 
     Errors: ValueError when logits do not fit the task or draws < 1.
     """
-    if not isinstance(draws, int) or draws < 1:
-        raise ValueError(f"draws must be a whole number >= 1; got {draws!r}")
+    _draws(draws)
     xp, log_pi = _policy(task, logits)
     pi, d, H = xp.exp(log_pi), visits(task, logits), entropy(logits)
     p = success(task, logits)                                              # [2, ..., prompts]
@@ -216,7 +227,9 @@ def distinct(task, logits, draws=16):
     """Expected number of different right answers among `draws` to a prompt, mean over prompts, [...].
 
     Whole sequences are counted, by writing down all that end right: the mean over both coins.
+    Errors: as `evaluate`.
     """
+    _draws(draws)
     xp, log_pi = _policy(task, logits)
     total = 0.0
     for payoff in task.payoff:
@@ -232,6 +245,11 @@ def distinct(task, logits, draws=16):
                 ..., _as(xp, state[row], logits), _as(xp, token, logits)]
             state = task.move[state[row], token]
     return total / (2 * task.prompts)
+
+
+def _draws(draws):
+    if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
+        raise ValueError(f"draws must be a whole number >= 1; got {draws!r}")
 
 
 def _policy(task, logits):
@@ -252,14 +270,10 @@ def _as(xp, array, like):
 
 def _forward(task, xp, flow):
     """Chance that arrives in each state: flow [..., states, V] along `task.move`."""
-    source, token = np.nonzero(task.move != OVER)
-    target = task.move[source, token]
-    order = np.argsort(target, kind="stable")
-    moved = flow[..., _as(xp, source[order], flow), _as(xp, token[order], flow)]
-    total = xp.cumulative_sum(moved, axis=-1, include_initial=True)
-    bounds = np.searchsorted(target[order], np.arange(task.states + 1))
-    edge = xp.take(total, _as(xp, bounds, flow), axis=-1)
-    return edge[..., 1:] - edge[..., :-1]
+    flat = xp.reshape(flow, (*flow.shape[:-2], -1))
+    flat = xp.concat([flat, xp.zeros_like(flat[..., :1])], axis=-1)
+    arriving = xp.take(flat, _as(xp, task.sources.reshape(-1), flow), axis=-1)
+    return xp.sum(xp.reshape(arriving, (*flow.shape[:-1], -1)), axis=-1)
 
 
 def _by_prompt(task, xp, values):
