@@ -335,7 +335,8 @@ def highest(batch, score, share=None, count=None, where=None):
     order = xp.argsort(flat, axis=-1, descending=True, stable=True)
     rank = xp.argsort(order, axis=-1, stable=True)
     if count is None:
-        count = xp.ceil(share * xp.sum(mask, axis=(-2, -1), keepdims=True))
+        # 0.55 * 100 is a little more than 55 to a machine
+        count = xp.ceil(share * xp.sum(mask, axis=(-2, -1), keepdims=True) - 1e-9)
     chosen = xp.astype(rank < count[..., 0], score.dtype)
     return xp.reshape(chosen, score.shape) * mask
 
