@@ -14,6 +14,7 @@ from labutils.policy.selection import (
     kl_cov_mask,
     steer_score,
     steer_weight,
+    top_share,
 )
 from labutils.policy.softmax import (
     covariance,
@@ -53,7 +54,7 @@ __all__ = [
     "log_softmax", "natural_gradient", "policy_gradient", "random_tree", "renyi_entropy",
     "renyi_entropy_change", "sampled_token_change", "score_norm", "sequence_delta",
     "sequence_entropy", "sequence_log_prob", "softmax", "steer_score", "steer_weight",
-    "token_covariance", "tree_entropy_change", "tree_policy_gradient", "visitation",
+    "token_covariance", "top_share", "tree_entropy_change", "tree_policy_gradient", "visitation",
     *_from_modules, *_modules,
 ]  # fmt: skip
 

@@ -136,29 +136,42 @@ class Trap:
             table[coin, ends, self.base] = self.base
         return table
 
-    def start(self, sound=0.08, known=0.8, habit=0.8):
+    def start(self, sound=0.08, known=0.8, habit=0.8, first=None, able=None):
         """Logits [states, V] of a policy before any training on reward.
 
         sound   chance that the fork picks the sound road
-        known   chance of the likeliest answer on the shortcut; on the sound road all tokens are equal
+        known   chance of the likeliest answer on the shortcut
         habit   chance of the habitual digit, which is n + 1 after n digits (then the end token)
+        first   share of the shortcut's chance that its habitual first token has; all its first tokens
+                are equal if not given: the fork is open then, and confident when this is near 1
+        able    chance of the right answer on the sound road; all tokens are equal if not given
 
-        Errors: ValueError when a chance is not between 0 and 1.
+        Errors: ValueError when a chance is not between 0 and 1, or when first is given and the
+        shortcut has one first token only.
         """
-        for name, value in (("sound", sound), ("known", known), ("habit", habit)):
-            number(name, value, "must lie between 0 and 1, ends excluded", lambda v: 0 < v < 1)
+        chances = {"sound": sound, "known": known, "habit": habit, "first": first, "able": able}
+        for name, value in chances.items():
+            if value is not None:
+                number(name, value, "must lie between 0 and 1, ends excluded", lambda v: 0 < v < 1)
         V, M = self.vocabulary, self.base
+        short = V - self.sound                                  # first tokens of the shortcut
+        if first is not None and short < 2:
+            raise ValueError(f"first needs a shortcut with two first tokens or more; sound = {self.sound} leaves {short}")
         p = np.full((len(self.grid), V), 1 / V)
-        fork = np.where(np.arange(V) > M - self.sound, sound / self.sound, (1 - sound) / (V - self.sound))
+        fork = np.where(np.arange(V) > M - self.sound, sound / self.sound, (1 - sound) / short)
+        if first is not None:
+            fork[:short] = (1 - sound) * np.where(np.arange(short) == 0, first, (1 - first) / (short - 1))
         p[self.part == FORK] = fork
         think = np.flatnonzero(self.part == THINK)
         written = self.grid["written"][think]
         habitual = np.where(written < self.digits - 1, (written + 1) % M, M)
         p[think] = (1 - habit) / (V - 1)
         p[think, habitual] = habit
-        short = np.flatnonzero((self.part == ANSWER) & (self.grid["road"] == 0))
-        p[short] = (1 - known) / (V - 1)
-        p[short, (self.owner[short] + self.grid["sum"][short]) % M] = known
+        for road, chance in ((0, known), (1, able)):
+            if chance is not None:
+                rows = np.flatnonzero((self.part == ANSWER) & (self.grid["road"] == road))
+                p[rows] = (1 - chance) / (V - 1)
+                p[rows, (self.owner[rows] + self.grid["sum"][rows]) % M] = chance
         return np.log(p)
 
 
@@ -221,6 +234,25 @@ def success(task, logits):
     pi, d = xp.exp(log_pi), visits(task, logits)
     return xp.stack([_by_prompt(task, xp, d * xp.sum(pi * _as(xp, table, logits), axis=-1))
                      for table in task.payoff])
+
+
+def gradient(task, logits):
+    """The exact gradient of accuracy in the logits, d(s) π (Q - V) / Q_prompts: [..., states, V].
+
+    Q(s, a) is the chance to be right after token a in state s, mean over both sides of the coin, V(s)
+    its mean under the policy; both by dynamic programming from the answers back to the forks.
+    Errors: ValueError when logits do not fit the task.
+    """
+    xp, log_pi = _policy(task, logits)
+    pi, d = xp.exp(log_pi), visits(task, logits)
+    last = _as(xp, task.payoff.mean(axis=0), logits) + xp.zeros_like(logits)
+    going_on = _as(xp, (task.move != OVER).astype(float), logits)
+    target = _as(xp, np.maximum(task.move, 0), logits)
+    value = xp.zeros_like(logits[..., 0])
+    for _ in range(task.horizon):
+        Q = last + going_on * value[..., target]
+        value = xp.sum(pi * Q, axis=-1)
+    return d[..., None] * pi * (Q - value[..., None]) / task.prompts
 
 
 def distinct(task, logits, draws=16):
