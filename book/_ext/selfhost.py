@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import frame
+import letters
 import policy
 import theme_styles
 from sphinx.util import logging
@@ -305,6 +306,7 @@ def clean(site):
             local = local.replace("https://cdn.jsdelivr.net", ".")
         if local != script:
             path.write_text(local, encoding="utf8")
+    letters.part_site(site)
     for path in sorted((site / "_static").rglob("*.css")):
         css = path.read_text(encoding="utf8")
         local = inline_fonts(re.sub(r"/\*(?!!).*?\*/\n?", "", css, flags=re.S), path.parent)  # not licences
