@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 CDN = r"(?:https?:)?//(?:cdn\.jsdelivr\.net/npm|unpkg\.com|cdnjs\.cloudflare\.com/ajax/libs)/"
 REDIRECTS = [
     (re.compile(CDN + r"mathjax[@/].*\.js"), "vendor/mathjax/startup.js"),
-    (re.compile(CDN + r"vega-lite(?:@[\w.]*)?(?:/|$|\?)"), "vendor/vega-lite/vega-lite.min.js"),
+    (re.compile(CDN + r"vega-lite(?:@[\w.]*)?(?:/|$|\?)"), None),
     (re.compile(CDN + r"vega(?:@[\w.]*)?(?:/|$|\?)"), "vendor/vega/vega.min.js"),
     (re.compile(CDN + r"(?:require\.js|requirejs|thebe|@jupyter-widgets/html-manager)[@/]"), None),
 ]
@@ -300,7 +300,7 @@ def clean(site):
             path.write_text(sealed, encoding="utf8")
     for path in sorted((site / "_static").rglob("*.js")):
         script = path.read_text(encoding="utf8")
-        local = classic(re.sub(r"//# sourceMappingURL=\S+\s*$", "", script))
+        local = re.sub(r"//# sourceMappingURL=\S+\s*$", "", script)
         # Fallbacks inside the vendored libraries, which their settings never reach.
         if "vendor" in path.parts:
             local = local.replace("https://cdn.jsdelivr.net", ".")
@@ -312,17 +312,6 @@ def clean(site):
         local = inline_fonts(re.sub(r"/\*(?!!).*?\*/\n?", "", css, flags=re.S), path.parent)  # not licences
         if local != css:
             path.write_text(local, encoding="utf8")
-
-
-def classic(script):
-    """A module of Vega as a script that adds its exports to `vega`: browsers refuse modules from disk."""
-    taken = re.match(r"import (\{[^}]*\}) from 'vega-util';", script)
-    if not taken:
-        return script
-    body, _, given = script[taken.end():].rpartition("export {")
-    names = [re.split(r"\s+as\s+", name.strip()) for name in given.partition("}")[0].split(",")]
-    gives = " ".join(f"vega.{name[-1]} = {name[0]};" for name in names)
-    return f"(() => {{\nconst {taken[1]} = vega;\n{body}\n{gives}\n}})();\n"
 
 
 def survey(site):

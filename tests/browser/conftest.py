@@ -1,6 +1,5 @@
 """The built book in a real browser, opened from disk."""
 
-import os
 import sys
 from pathlib import Path
 
@@ -16,15 +15,6 @@ PATIENCE = 30_000  # milliseconds to wait for something that normally takes one 
 def pytest_generate_tests(metafunc):
     if "page_name" in metafunc.fixturenames:
         metafunc.parametrize("page_name", pages())
-
-
-@pytest.fixture(scope="session")
-def site():
-    """The folder of the built site (SITE in the environment names another one)."""
-    folder = Path(os.environ.get("SITE") or ROOT / "_build" / "html")
-    if not (folder / "index.html").is_file():
-        pytest.fail(f"no built book in {folder}: run make book first")
-    return folder
 
 
 @pytest.fixture

@@ -3,9 +3,13 @@
 A visit looks at everything that must hold of any page, and tells all faults that it finds together.
 """
 
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
 import facts
 
 FOLDS = "document.querySelector('main details:not([open]), .toggle-hidden')"
+FIRST_LOAD = 1_700_000  # bytes of all that a page loads with all its pictures, not packed
 SPEAKS = 20  # characters that a text alternative needs at least to say what a picture shows
 
 
@@ -22,6 +26,11 @@ class Visit:
     def see(self, fact, found):
         if found not in ([], 0, None):
             self.faults.append(f"{fact}: {found}")
+
+    def weight(self):
+        """Bytes of the page and of all that it has loaded so far."""
+        files = {Path(unquote(urlsplit(url).path)) for url in self.reader.requests if url.startswith("file:")}
+        return sum(path.stat().st_size for path in files)
 
     def scroll(self):
         """Down to the end as a reader does, then back, until the page has come to rest."""
@@ -58,6 +67,7 @@ class Visit:
 def test_a_page_on_a_desk(read, page_name):
     visit = Visit(read, page_name, 1280, "light")
     tab = visit.tab
+    visit.see("too heavy", visit.weight() if visit.weight() > FIRST_LOAD else [])
     visit.scroll()
     shift = tab.evaluate("shift")
     visit.see("the page jumps", [shift] if shift >= facts.LIMIT else [])
