@@ -73,17 +73,19 @@ def visit(browser, address, site):
     wire = context.new_cdp_session(tab)
     wire.send("Network.enable")
     wire.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    kinds, sizes, files = {}, {}, {}
+    kinds, sizes, asked = {}, {}, {}
     wire.on("Network.responseReceived", lambda e: kinds.update({e["requestId"]: e["type"]}))
-    wire.on("Network.requestWillBeSent", lambda e: files.update(
-        {e["requestId"]: site / unquote(urlsplit(e["request"]["url"]).path).lstrip("/")}))
+    wire.on("Network.requestWillBeSent", lambda e: asked.update({e["requestId"]: urlsplit(e["request"]["url"])}))
     wire.on("Network.loadingFinished", lambda e: sizes.update({e["requestId"]: e["encodedDataLength"]}))
     tab.goto(address, wait_until="load")
     tab.wait_for_timeout(REST)
     seen = tab.evaluate("seen")
     context.close()
     kilo = lambda kind=None: sum(s for r, s in sizes.items() if kind in (None, kinds.get(r))) / 1000  # noqa: E731
-    sent = sum(packed(files[request]) for request in sizes if files[request].is_file()) / 1000
+    # Fonts stand inside the style sheet, with which they are counted.
+    sizes = {request: size for request, size in sizes.items() if asked[request].scheme == "http"}
+    files = [site / unquote(asked[request].path).lstrip("/") for request in sizes]
+    sent = sum(packed(path) for path in files if path.is_file()) / 1000
     return {"HTML, kB": kilo("Document"), "all, kB": kilo(), "gzip, kB": sent, "script, kB": kilo("Script"),
             "style, kB": kilo("Stylesheet"), "requests": len(sizes), "paint, ms": seen["paint"],
             "blocked, ms": seen["blocked"], "shift": seen["shift"]}

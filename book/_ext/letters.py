@@ -4,7 +4,8 @@ MathJax's font draws some 2,600 letters and signs, of which the book uses a few 
 `letters.txt`, which `book/_tools/letters.py` writes. Here the font is parted by this list: `svg.js`, which
 each page with a formula loads, keeps them, and gains those that stood in files of alphabets; all others go
 to one file for each style, which MathJax fetches by itself for a page that needs one. A list that is behind
-costs bytes, never a letter.
+costs bytes, never a letter. What no file in the tree holds is set in the page's own type, and a browser test
+names it.
 """
 
 import json
@@ -95,11 +96,12 @@ def part(font, alphabets, used):
     styles = {style: glyphs(text) for style, text in styles.items()}
     close = font.index("]])", dynamic.end()) + 2
     files = json.loads(re.sub(r"([{,])([\w$-]+):", r'\1"\2":', font[dynamic.end():close]))
+    files = [entry for entry in files if entry[0] in alphabets]  # no other can be fetched
     # What the alphabets hold of the letters in use.
     for entry in files:
         name, ranges = entry[0], entry[1]
         wanted = {style: _codes(ranges[style]) & used.get(style, set()) for style in ranges}
-        if not any(wanted.values()) or name not in alphabets:
+        if not any(wanted.values()):
             continue
         script = alphabets[name]
         drawn, _ = parts(script, script.index("{", script.index("dynamicSetup(")))

@@ -292,6 +292,10 @@ def clean(site):
     for pattern in ("**/*.map", "*webpack-macros.html", *(f"{name}*" for name in (*UNUSED, *THEME_SCRIPTS))):
         for path in site.glob(f"_static/{pattern}"):
             path.unlink()
+    for path in site.glob("_static/*.js"):
+        script = path.read_text(encoding="utf8")
+        if (less := thin(script)) != script:
+            path.write_text(less, encoding="utf8")
     written = {path: path.read_text(encoding="utf8") for path in sorted(site.rglob("*.html"))}
     pages = {path: localise(html, "../" * (len(path.relative_to(site).parts) - 1)) for path, html in written.items()}
     pages |= theme_styles.merge(site, pages)
@@ -312,6 +316,12 @@ def clean(site):
         local = inline_fonts(re.sub(r"/\*(?!!).*?\*/\n?", "", css, flags=re.S), path.parent)  # not licences
         if local != css:
             path.write_text(local, encoding="utf8")
+
+
+def thin(script):
+    """A script without what only its authors read: lines of comments (not licences) and indentation."""
+    script = re.sub(r"^[ \t]*(?://.*|/\*(?!!)[^*]*(?:\*(?!/)[^*]*)*\*/[ \t]*)\n", "", script, flags=re.M)
+    return re.sub(r"^[ \t]+", "", script, flags=re.M)
 
 
 def survey(site):
