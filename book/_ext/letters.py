@@ -1,7 +1,7 @@
 """The font of the equations, in the order of need: first what the book writes, the rest when a page asks.
 
 MathJax's font draws some 2,600 letters and signs, of which the book uses a few hundred. They are listed in
-`letters.txt`, which `book/_tools/letters.py` writes. Here the font is parted by this list: `svg.js`, which
+`letters.txt`, which `book/_tools/list_letters.py` writes. Here the font is parted by this list: `svg.js`, which
 each page with a formula loads, keeps them, and gains those that stood in files of alphabets; all others go
 to one file for each style, which MathJax fetches by itself for a page that needs one. A list that is behind
 costs bytes, never a letter. What no file in the tree holds is set in the page's own type, and a browser test
@@ -45,7 +45,7 @@ def runs(codes):
 
 def written(used):
     """The text of a list."""
-    lines = ["# The letters and signs that the book's equations use, by style. `python book/_tools/letters.py` writes them."]
+    lines = ["# The letters and signs that the book's equations use, by style. `python book/_tools/list_letters.py` writes them."]
     for style in sorted(used):
         words = (f"{a:x}" if a == b else f"{a:x}-{b:x}" for a, b in runs(used[style]))
         lines.append(f"{style}: {' '.join(words)}")

@@ -63,7 +63,7 @@ class Visit:
         self.see("refused by the policy", self.tab.evaluate("refused"))
         self.see("asked of the outside", self.reader.outside)
         self.see("complaints", self.reader.complaints)
-        self.see("letters not in the list: run book/_tools/letters.py", [r for r in self.reader.requests if "/dynamic/" in r])
+        self.see("letters not in the list: run book/_tools/list_letters.py", [r for r in self.reader.requests if "/dynamic/" in r])
         assert not self.faults, "\n".join(self.faults)
 
 

@@ -1,6 +1,6 @@
 """Write book/_ext/letters.txt, the letters and signs that the equations of the built book use.
 
-    python book/_tools/letters.py
+    python book/_tools/list_letters.py
 
 Sets every formula of every page again in Chromium, wide and narrow, and notes what MathJax asks its font
 for. Run it when the browser tests say that a page loads letters that are not in the list, then build again.
