@@ -10,6 +10,10 @@ import facts
 
 FOLDS = "document.querySelector('main details:not([open]), .toggle-hidden')"
 FIRST_LOAD = {"book": 1_650_000, "notebooks": 1_800_000}  # bytes of a page with all that it loads, not packed
+STILL = """async () => {
+  for (let frames = 0; frames < 2; frames += 1) await new Promise(requestAnimationFrame);
+  await Promise.allSettled(document.getAnimations().map((each) => each.finished));
+}"""
 SPEAKS = 20  # characters that a text alternative needs at least to say what a picture shows
 
 
@@ -50,7 +54,7 @@ class Visit:
         if self.tab.evaluate("Boolean(document.querySelector('.math, figure.explorable'))"):
             self.tab.wait_for_timeout(700)  # pictures and equations follow when the width has come to rest
             self.tab.evaluate("async () => { await window.MathJax?.startup.promise; }")
-        self.tab.evaluate("() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
+        self.tab.evaluate(STILL)  # the sidebars slide
 
     def unfold(self):
         self.tab.evaluate(facts.UNFOLD)
