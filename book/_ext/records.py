@@ -111,7 +111,7 @@ def to_html(notebook, docname):
         elif EXPLORABLE in data:
             html = explorable_figure(data[EXPLORABLE], _vega(data))
         elif PICTURE in data and "image/svg+xml" in data:
-            html = svg_figure(_text(data["image/svg+xml"]), data[PICTURE]["alt"], f"picture-{number}")
+            html = svg_figure(_text(data["image/svg+xml"]), data[PICTURE]["alt"], f"p{number}")
         elif PICTURE in data:
             html = vega_figure(_vega(data), data[PICTURE], f"picture-{number}")
         else:
@@ -228,9 +228,6 @@ def svg_figure(svg, alt, identity):
     """A matplotlib SVG, inline, in the colour of the page, with ids that are unique on the page."""
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S).replace(INK, "currentColor")
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{identity}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{identity}-\1)", svg)
-    svg = re.sub(r'href="#([^"]+)"', rf'href="#{identity}-\1"', svg)
     svg = svg_thin.thin(svg, identity).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
     return (
         f'<figure class="picture"><div class="picture-view" role="img" aria-label="{escape(alt)}">'

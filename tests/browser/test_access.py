@@ -179,7 +179,7 @@ def test_every_kind_of_word_in_code_can_be_read(read, with_sign):
 
 
 def test_what_scrolls_sideways_can_be_reached_by_keyboard(read):
-    for name in (*CHAPTERS, "book/notation", "notebooks/foundations/measures", "book/results"):
+    for name in (*CHAPTERS, "book/notation", "notebooks/foundations/measures", "book/results-policy"):
         tab = read(390, 800).open(name)
         tab.wait_for_timeout(500)  # regions are named when the page has come to rest
         unreached = tab.evaluate("""() => [...document.querySelectorAll("main *")].filter((e) =>
