@@ -1,6 +1,6 @@
 """All methods side by side on paired seeds: python -m labutils.policy.compare trap|transformer
 
-Page "Side by side" (policy/side-by-side). Recreates the result files behind it, in about twenty minutes
+Page "Side by side" (book/side-by-side). Recreates the result files behind it, in about twenty minutes
 each on two cores. Shares are between 0 and 1, entropies in nats a token.
 """
 
@@ -56,7 +56,7 @@ KNOBS = {
 
 # What suits the transformer: groups of 8, its own entropies and rate.
 TRANSFORMER = {
-    "entropy-bonus": {"weight": 0.1}, "epo": {"bonus": 0.1}, "spine": {"below": 0.1, "above": 0.1},
+    "spine": {"below": 0.1, "above": 0.1},
     "arbitrary-entropy": {"target": 0.3}, "dcpo": {"target": 0.3}, "cure": {"roots": 2, "branches": 3},
     "ettrl": {"trees": 2, "forks": 3}, "spear": {"warm": 40},
 }
