@@ -1,7 +1,8 @@
 """Policies, their entropy, and what an update does to it.
 
-Chapter "Why entropy falls" (policy/why-entropy-falls). Entropies in nats.
-The exact part below needs NumPy alone; the modules of the real runs are imported when touched.
+Chapters of Part 2, from "Why entropy falls" (policy/why-entropy-falls) on. Entropies in nats.
+The exact part below needs NumPy alone; the modules of the real runs, and the loop with its methods
+(`train`, `Loop`, `Method`, `METHODS`, `Table`, `Trap`), are imported when touched.
 """
 
 from importlib import import_module
@@ -13,6 +14,7 @@ from labutils.policy.selection import (
     kl_cov_mask,
     steer_score,
     steer_weight,
+    top_share,
 )
 from labutils.policy.softmax import (
     covariance,
@@ -40,8 +42,8 @@ from labutils.policy.tree import (
     visitation,
 )
 
-_modules = ("countdown", "diagnosis", "grpo", "harness", "methods", "neural", "streaming", "sweep",
-            "tabular", "transformer", "trap")
+_modules = ("compare", "countdown", "diagnosis", "grpo", "harness", "methods", "neural", "streaming",
+            "sweep", "tabular", "transformer", "trap")
 _from_modules = {
     "diagnose": "diagnosis", "entropy_and_covariance": "streaming", "Loop": "harness",
     "METHODS": "methods", "Method": "harness", "Table": "tabular", "train": "harness", "Trap": "trap",
@@ -52,7 +54,7 @@ __all__ = [
     "log_softmax", "natural_gradient", "policy_gradient", "random_tree", "renyi_entropy",
     "renyi_entropy_change", "sampled_token_change", "score_norm", "sequence_delta",
     "sequence_entropy", "sequence_log_prob", "softmax", "steer_score", "steer_weight",
-    "token_covariance", "tree_entropy_change", "tree_policy_gradient", "visitation",
+    "token_covariance", "top_share", "tree_entropy_change", "tree_policy_gradient", "visitation",
     *_from_modules, *_modules,
 ]  # fmt: skip
 

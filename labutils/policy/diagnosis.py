@@ -1,6 +1,6 @@
 """What one step of policy gradient does to the entropy, from the tensors that a trainer has at hand.
 
-Page "My run collapses" (policy/when-a-run-collapses). Entropies in nats.
+Page "My run collapses" (when-a-run-collapses). Entropies in nats.
 NumPy or torch on any device, in any floating precision; logits are read a few rows at a time.
 """
 

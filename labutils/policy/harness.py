@@ -11,9 +11,10 @@ Whatever a method does, its step moves the logits z of each visited state by
 
 with e_a the sampled token, S the entropy slope (so that -S is ∇_z H). c multiplies ∇ log π(a), h
 multiplies ∇H, g is anything else [..., V]. A table adds D to its logits; a network receives D as the
-gradient of its logits.
+gradient of its logits. No gradient passes through advantages, weights, masks or batch statistics.
 """
 
+import math
 from dataclasses import dataclass, field, fields, replace
 from functools import cached_property
 from typing import Any
@@ -72,7 +73,7 @@ class Batch:
         return self.mean((x - self.mean(x, where)) ** 2, where) ** 0.5
 
     def answers(self, x):
-        """Mean of x [..., N, T] over the tokens of each answer: [..., N]."""
+        """Mean of x [..., N, T] over the tokens of each answer, 0 for an empty one: [..., N]."""
         return masked_mean(self.xp, x, self.live, -1)[..., 0]
 
     def grouped(self, x):
@@ -118,16 +119,46 @@ class Now:
 
 # ---------------------------------------------------------------- the method
 
+RULES = {                               # what a knob may be: the words of the error, and the test
+    "finite": ("must be finite", math.isfinite),
+    ">= 0": ("must be >= 0 and finite", lambda v: 0 <= v < math.inf),
+    "> 0": ("must be > 0 and finite", lambda v: 0 < v < math.inf),
+    "[0, inf]": ("must be >= 0", lambda v: v >= 0),
+    "[0, 1]": ("must lie in [0, 1]", lambda v: 0 <= v <= 1),
+    "(0, 1]": ("must lie in (0, 1]", lambda v: 0 < v <= 1),
+    "whole >= 0": ("must be a whole number >= 0", lambda v: isinstance(v, (int, np.integer)) and v >= 0),
+    "whole >= 1": ("must be a whole number >= 1", lambda v: isinstance(v, (int, np.integer)) and v >= 1),
+}
+
+
 @dataclass
 class Method:
     """GRPO. A plug-in overrides the hooks that its paper changes, and nothing else.
 
     low, high   the clip of ρ;  standard   divide by the standard deviation of the group
+
+    A plug-in names the rules of its own knobs in `rules`, as here; those of its parents hold too.
+    Errors: TypeError or ValueError for a knob that breaks its rule.
     """
 
     low: float = 0.2
     high: float = 0.2
     standard: bool = True
+
+    rules = {"low": "[0, 1]", "high": "[0, inf]"}
+
+    def __post_init__(self):
+        rules = {}
+        for cls in reversed(type(self).__mro__):
+            rules |= vars(cls).get("rules", {})
+        for item in fields(self):
+            value = getattr(self, item.name)
+            if isinstance(item.default, bool):
+                if not isinstance(value, bool):
+                    raise TypeError(f"{item.name} must be True or False; got {value!r}")
+            elif item.name in rules and not (item.default is None and value is None):
+                for one in value if isinstance(value, tuple) else (value,):
+                    number(item.name, one, *RULES[rules[item.name]])
 
     def prompts(self, run):
         """Which prompts are asked: [..., B]. Here each in turn."""
@@ -168,7 +199,11 @@ class Method:
         return None
 
     def more(self, run, batch):
-        """Further batches to learn from in the same step, with `advantage` filled in."""
+        """Further batches to learn from in the same step, with `advantage` filled in.
+
+        Each of their tokens weighs as much as one of `batch`: the step is divided by the tokens of
+        `batch` that learn, not by theirs.
+        """
         return []
 
     def after(self, run, batch):
@@ -203,14 +238,14 @@ class Loop:
     epochs: int = 4         # passes over the same answers; with one step a batch no clip can ever hold
     minibatches: int = 1    # steps of gradient a pass; groups stay whole
     rate: float = 60.0      # of a step: rate / (tokens that learn) * sum of directions; Adam's for a network
-    every: int = 10         # steps between evaluations
+    every: int = 10         # steps between evaluations; the start and the end are evaluated too
 
     def __post_init__(self):
         for item in fields(self):
             value = getattr(self, item.name)
             if item.name == "rate":
-                number("rate", value, "must be > 0", lambda v: v > 0)
-            elif not isinstance(value, int) or value < 1:
+                number("rate", value, *RULES["> 0"])
+            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
                 raise ValueError(f"{item.name} must be a whole number >= 1; got {value!r}")
         if self.group < 2:
             raise ValueError(f"group must be >= 2; got {self.group}")
@@ -226,6 +261,7 @@ class Run:
     loop: Loop
     seeds: list
     step: int = 0
+    turn: int = 0                   # directions asked for in this step so far: to draw anew for each
     spent: Any = 0.0                # tokens drawn so far, [...]; copied ones are free
     memory: dict = field(default_factory=dict)      # of a method's controllers
 
@@ -268,12 +304,13 @@ def train(policy, method, loop, seeds, watch=None):
     watch   a function (run, batch) called after each step, or None
 
     Beside what the policy's `evaluate` reports, the record has "step" and "tokens", those drawn so far.
-    Errors: TypeError when method is no `Method`; ValueError for no seeds.
+    Errors: TypeError when method is no `Method`; ValueError when the seeds are not one a run, when a
+    knob does not fit the loop, and for a direction that is not finite (which no policy takes in).
     """
     if not isinstance(method, Method):
         raise TypeError(f"method must be a Method; got {type(method).__name__}")
-    if not len(seeds):
-        raise ValueError(f"seeds must not be empty; got {seeds!r}")
+    if len(seeds) != policy.runs:
+        raise ValueError(f"seeds must be {policy.runs}, one a run; got {len(seeds)}")
     run, record = Run(policy, loop, list(seeds)), []
 
     def note():
@@ -281,19 +318,23 @@ def train(policy, method, loop, seeds, watch=None):
 
     note()
     for run.step in range(loop.steps):
+        run.turn = 0
         batch = method.sample(run)
         batch.reward = method.reward(run, batch)
         batch.advantage = method.advantage(run, batch)
         batches = [batch, *method.more(run, batch)]
         for epoch in range(loop.epochs):
             for parts in zip(*(minibatches(run, b, epoch) for b in batches)):
-                looks = [(b, Now(b, policy.look(b))) for b in parts]
+                looks, directions = [(b, Now(b, policy.look(b))) for b in parts], []
+                for b, now in looks:
+                    run.turn += 1
+                    directions.append((b, method.direction(run, b, now)))
                 count = parts[0].xp.sum(parts[0].learn, axis=(-2, -1))
-                policy.move([(b, method.direction(run, b, now)) for b, now in looks], count, loop.rate)
+                policy.move(directions, count, loop.rate)
         if watch:
             watch(run, batch)
         method.after(run, batch)
-        if (run.step + 1) % loop.every == 0:
+        if (run.step + 1) % loop.every == 0 or run.step + 1 == loop.steps:
             run.step += 1
             note()
             run.step -= 1
@@ -305,12 +346,16 @@ def train(policy, method, loop, seeds, watch=None):
 # ---------------------------------------------------------------- words that methods share
 
 def masked_mean(xp, x, mask, axis):
-    """sum of x over a mask / size of the mask, with the axes kept; NaN where the mask is empty."""
-    return xp.sum(x * mask, axis=axis, keepdims=True) / xp.sum(mask, axis=axis, keepdims=True)
+    """sum of x over a mask / size of the mask, with the axes kept; 0 where the mask is empty."""
+    size = xp.sum(mask, axis=axis, keepdims=True)
+    return xp.sum(x * mask, axis=axis, keepdims=True) / xp.maximum(size, xp.ones_like(size))
 
 
 def group_advantage(batch, reward, standard=True):
-    """(R - mean) / (standard deviation + 1e-6) in each group, [..., N]; standard=False does not divide."""
+    """(R - mean) / (standard deviation + 1e-6) in each group, [..., N]; standard=False does not divide.
+
+    The deviation is that of a sample (G - 1), for all methods alike; where all agree A is 0.
+    """
     R = batch.grouped(reward)
     centred = R - batch.xp.mean(R, axis=-1, keepdims=True)
     if standard:
@@ -328,6 +373,7 @@ def highest(batch, score, share=None, count=None, where=None):
 
     share   how many, as ceil(share * n);  count  how many, [..., 1, 1], instead
     where   a mask to choose among instead of the live tokens. Ties: earlier first.
+    A share that is whole up to rounding counts as whole: 7 % of 100 are 7.
     """
     xp, mask = batch.xp, batch.live if where is None else where
     flat = xp.where(mask > 0, score, -xp.inf * xp.ones_like(score))
@@ -335,22 +381,35 @@ def highest(batch, score, share=None, count=None, where=None):
     order = xp.argsort(flat, axis=-1, descending=True, stable=True)
     rank = xp.argsort(order, axis=-1, stable=True)
     if count is None:
-        count = xp.ceil(share * xp.sum(mask, axis=(-2, -1), keepdims=True))
+        count = xp.ceil(share * xp.sum(mask, axis=(-2, -1), keepdims=True) - 1e-4)
     chosen = xp.astype(rank < count[..., 0], score.dtype)
     return xp.reshape(chosen, score.shape) * mask
 
 
 def minibatches(run, batch, epoch):
-    """The batch in `run.loop.minibatches` parts, whole groups in an order by lot."""
-    parts = run.loop.minibatches
+    """The batch in `run.loop.minibatches` parts in an order by lot.
+
+    Groups stay whole. A further batch that has not enough groups is cut between answers.
+    """
+    parts, xp = run.loop.minibatches, batch.xp
     if parts == 1:
         return [batch]
-    xp, G = batch.xp, batch.group
-    order = xp.argsort(run.uniform(batch.prompts.shape[-1] // G, use=f"minibatches {epoch}"), axis=-1)
-    within = xp.arange(G, device=compat.device(order))
-    rows = batch.flat(order[..., None] * G + within)
-    size = rows.shape[-1] // parts
-    return [take_answers(batch, rows[..., i * size : (i + 1) * size]) for i in range(parts)]
+    N = batch.prompts.shape[-1]
+    unit = 1 if N % (batch.group * parts) else batch.group
+    if N < parts:
+        raise ValueError(f"minibatches must be <= {N}, the answers of a further batch; got {parts}")
+    order = xp.argsort(run.uniform(N // unit, use=f"minibatches {epoch}"), axis=-1)
+    rows = order[..., None] * unit + xp.arange(unit, device=compat.device(order))
+    rows = batch.flat(rows)
+    cuts = [i * N // parts for i in range(parts + 1)]
+    return [take_answers(batch, rows[..., a:b]) for a, b in zip(cuts, cuts[1:])]
+
+
+def at_rows(xp, x, rows):
+    """The answers `rows` [..., M] of x [..., N, *rest]: [..., M, *rest]."""
+    rest = x.shape[rows.ndim :]
+    index = xp.reshape(rows, (*rows.shape, *(1,) * len(rest)))
+    return xp.take_along_axis(x, xp.broadcast_to(index, (*rows.shape, *rest)), axis=rows.ndim - 1)
 
 
 def join(first, second):
@@ -361,7 +420,8 @@ def join(first, second):
         if not compat.is_array_api_obj(x):
             return x
         runs = first.prompts.ndim - 1
-        split = lambda v, G: xp.reshape(v, (*v.shape[:runs], v.shape[runs] // G, G, *v.shape[runs + 1 :]))  # noqa: E731
+        split = lambda v, G: xp.reshape(                                                    # noqa: E731
+            v, (*v.shape[:runs], v.shape[runs] // G, G, *v.shape[runs + 1 :]))
         both = xp.concat([split(x, first.group), split(y, second.group)], axis=runs + 1)
         return xp.reshape(both, (*x.shape[:runs], -1, *x.shape[runs + 1 :]))
 
@@ -385,14 +445,5 @@ def choose(mask, yes, no):
 
 def take_answers(batch, rows):
     """The answers `rows` [..., M] of a batch, as a batch with the same group size."""
-    xp = batch.xp
-
-    def pick(x):
-        if not compat.is_array_api_obj(x):
-            return x
-        deep = x.ndim - rows.ndim
-        index = xp.reshape(rows, (*rows.shape, *(1,) * deep))
-        shape = (*rows.shape, *x.shape[rows.ndim :])
-        return xp.take_along_axis(x, xp.broadcast_to(index, shape), axis=rows.ndim - 1)
-
+    pick = lambda x: at_rows(batch.xp, x, rows) if compat.is_array_api_obj(x) else x        # noqa: E731
     return replace(batch, **{item.name: pick(getattr(batch, item.name)) for item in fields(batch)})

@@ -6,11 +6,13 @@ A method gives the direction D of each token's logits; here it is the gradient t
 
 import copy
 
+import array_api_compat.torch as xp
 import numpy as np
 import torch
 
 from labutils import runtime
 from labutils.policy import grpo
+from labutils.policy._inputs import finite
 from labutils.policy.harness import Batch
 
 
@@ -25,8 +27,8 @@ class Network:
     last number is the answer (part 2). What an answer claims is its value, -1000 where it is malformed.
     """
 
-    batched = False
-    xp = None
+    batched, runs = False, 1
+    xp = xp
 
     def __init__(self, start, task, device=None, far=False):
         self.task, self.pool, self.held_out = task, start.pool, start.held_out
@@ -39,14 +41,11 @@ class Network:
         part[-1] = 2
         self._part = torch.as_tensor(part, device=self.device)
 
-        import array_api_compat.torch as xp
-
-        self.xp = xp
-
     def as_array(self, array):
         """A NumPy array as a tensor on the device, in single precision."""
         array = np.asarray(array)
-        return torch.as_tensor(array.astype(np.float32) if array.dtype.kind == "f" else array, device=self.device)
+        array = array.astype(np.float32) if array.dtype.kind == "f" else array
+        return torch.as_tensor(array, device=self.device)
 
     # ------------------------------------------------------------ what the loop asks for
 
@@ -70,11 +69,15 @@ class Network:
         return batch.logits.detach().log_softmax(-1)
 
     def move(self, directions, count, rate):
-        """One step of Adam along the sum of the directions over `count`; its norm is cut at 1."""
+        """One step of Adam along the sum of the directions over `count`; its norm is cut at 1.
+
+        `rate` is Adam's, read at the first step. Errors: ValueError for a direction that is not finite.
+        """
         if self.optimiser is None:
             self.optimiser = torch.optim.Adam(self.model.parameters(), rate, betas=(0.9, 0.95))
         self.optimiser.zero_grad()
         for batch, D in directions:
+            finite(direction=D)
             batch.logits.backward(gradient=-D / count)
             batch.logits = None
         torch.nn.utils.clip_grad_norm_(self.model.parameters(), 1.0)
@@ -102,7 +105,7 @@ class Network:
         for t in range(length):
             z = logits[:, -1]                                               # (N, V)
             chance = (z / temperature).softmax(-1).cumsum(-1)
-            token = (u[:, t, None] * chance[:, -1:] >= chance).sum(-1)
+            token = (u[:, t, None] * chance[:, -1:] >= chance[:, :-1]).sum(-1)
             if copied is not None:
                 token = torch.where(t < cut, copied[:, t], token)
             columns.append(token)

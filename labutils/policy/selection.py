@@ -1,8 +1,10 @@
 """Which tokens of a batch the entropy interventions select, and the scores by which they do.
 
-Chapter "Why entropy falls" (policy/why-entropy-falls), steps 5 and 10. Scores in nats per unit
-of advantage. NumPy or torch; the last axis holds the tokens of one batch (or the actions).
+Chapters "Why entropy falls" (policy/why-entropy-falls), steps 5 and 10, and "Which tokens carry it"
+(policy/which-tokens). Scores in nats per unit of advantage. NumPy or torch; the last axis holds the tokens of one batch (or the actions).
 """
+
+import math
 
 import array_api_compat as compat
 import numpy as np
@@ -120,6 +122,31 @@ def steer_weight(score, minimum=0.8, floor=0.02):
     floor = number("floor", floor, "must be > 0", lambda v: v > 0)
     size = xp.abs(score)
     return minimum ** (size / max(float(xp.max(size)), floor))
+
+
+def top_share(score, values, share):
+    """w(ρ), the part of Σ values that the ceil(ρ n) tokens of highest score hold, [...], 0 to 1.
+
+    score, values  [..., n] of one shape, values >= 0 with a positive sum;  share  ρ in (0, 1]
+    Ties: earlier first. Increasing in ρ; concave too, and so never below ρ, where score ranks the
+    tokens as values does.
+    Errors: TypeError for other than floating arrays; ValueError for shapes, NaN, negative values,
+    values that are all 0, or a share outside (0, 1].    Source: chapter "Which tokens carry it", step 1.
+    """
+    xp = namespace(score=score, values=values)
+    if score.shape != values.shape or score.ndim < 1 or score.shape[-1] < 1:
+        raise ValueError(f"score and values must have one shape, the tokens on the last axis; "
+                         f"got {tuple(score.shape)} and {tuple(values.shape)}")
+    finite(score=score, values=values)
+    if bool((values < 0).any()):
+        raise ValueError(f"values must be >= 0; got {float(xp.min(values))}")
+    total = xp.sum(values, axis=-1)
+    if bool((total <= 0).any()):
+        raise ValueError("values must have a positive sum; got only zeros")
+    share = number("share", share, "must lie in (0, 1]", lambda v: 0 < v <= 1)
+    count = math.ceil(share * score.shape[-1] - 1e-9)           # 0.55 * 100 is a little more than 55
+    ranked = xp.take_along_axis(values, xp.argsort(score, axis=-1, descending=True, stable=True), axis=-1)
+    return xp.sum(ranked[..., :count], axis=-1) / total
 
 
 def _fraction(fraction):

@@ -9,7 +9,7 @@ import numpy as np
 
 from labutils.policy import trap
 from labutils.policy._inputs import finite, namespace
-from labutils.policy.harness import Batch
+from labutils.policy.harness import Batch, at_rows
 from labutils.policy.softmax import log_softmax
 from labutils.policy.trap import ANSWER, FORK, OVER, Trap
 
@@ -27,14 +27,15 @@ class Table:
     def __init__(self, task=None, logits=None, runs=1, like=None):
         self.task = task or Trap()
         logits = self.task.start() if logits is None else logits
-        if logits.shape != (self.task.states, self.task.vocabulary):
+        namespace(logits=logits)
+        if tuple(logits.shape) != (self.task.states, self.task.vocabulary):
             raise ValueError(f"logits must be {self.task.states} states by {self.task.vocabulary} tokens; "
                              f"got shape {tuple(logits.shape)}")
-        if not isinstance(runs, int) or runs < 1:
+        if not isinstance(runs, int) or isinstance(runs, bool) or runs < 1:
             raise ValueError(f"runs must be a whole number >= 1; got {runs!r}")
         self._like = np.zeros(1) if like is None else like
         self.xp = namespace(like=self._like)
-        self.questions = self.task.prompts
+        self.questions, self.runs = self.task.prompts, runs
         self.logits = self.as_array(np.repeat(np.asarray(logits)[None], runs, 0))
         finite(logits=self.logits)
         task = self.task
@@ -50,9 +51,12 @@ class Table:
     # ------------------------------------------------------------ what the loop asks for
 
     def in_turn(self, run):
-        """All prompts equally often: [R, B]."""
-        order = run.uniform(run.loop.prompts, use="order")
-        return self.xp.argsort(order, axis=-1) % self.task.prompts
+        """All prompts equally often, the rest by lot, in an order by lot: [R, B]."""
+        xp, B, Q = self.xp, run.loop.prompts, self.task.prompts
+        order = xp.argsort(run.uniform(B, use="order"), axis=-1)
+        rest = xp.argsort(run.uniform(Q, use="rest"), axis=-1)[..., : B % Q]
+        whole = xp.broadcast_to(xp.arange(B - B % Q, device=compat.device(order)) % Q, (self.runs, B - B % Q))
+        return xp.take_along_axis(xp.concat([whole, rest], axis=-1), order, axis=-1)
 
     def ask(self, run, prompts, group, temperature, active, use):
         """See `Run.ask`. The coin of the shortcut is one for all answers to one asking."""
@@ -64,19 +68,22 @@ class Table:
     def branch(self, run, batch, rows, cut, group, active, use):
         """See `Run.branch`."""
         take = lambda x: self.xp.take_along_axis(x, rows, axis=-1)      # noqa: E731
-        tokens = self.xp.take_along_axis(batch.tokens, rows[..., None] + 0 * batch.tokens[..., :1, :], axis=-2)
         return self._draw(run, take(batch.prompts), take(batch.hidden), group, use, active, 1.0,
-                          tokens, cut)
+                          at_rows(self.xp, batch.tokens, rows), cut)
 
     def look(self, batch):
         """log π at the states of a batch, [R, N, T, V]."""
         return log_softmax(self._at(batch.states))
 
     def move(self, directions, count, rate):
-        """z += rate / count * sum of the directions at each state; count [R]."""
+        """z += rate / count * sum of the directions at each state; count [R].
+
+        Errors: ValueError for a direction that is not finite.
+        """
         xp, (R, S, V) = self.xp, self.logits.shape
         flat = xp.reshape(self.logits, (-1,))
         for batch, D in directions:
+            finite(direction=D)
             base = (xp.arange(R, device=compat.device(D))[:, None, None] * S + batch.states) * V
             index = base[..., None] + xp.arange(V, device=compat.device(D))
             step = xp.reshape((rate / count)[:, None, None, None] * D, (-1,))
@@ -93,7 +100,8 @@ class Table:
     # ------------------------------------------------------------ drawing
 
     def _at(self, states):
-        return self.logits[self.xp.arange(self.logits.shape[0], device=compat.device(states))[:, None, None], states]
+        rows = self.xp.arange(self.logits.shape[0], device=compat.device(states))
+        return self.logits[rows[:, None, None], states]
 
     def _draw(self, run, prompts, coin, group, use, active, temperature, copied=None, cut=None):
         xp, T, R = self.xp, self.task.horizon, self.logits.shape[0]
@@ -105,7 +113,8 @@ class Table:
         for t in range(T):
             z = self.logits[rows, state]                                        # [R, N, V]
             chance = xp.cumulative_sum(xp.exp(log_softmax(z / temperature)), axis=-1)
-            token = xp.sum(xp.astype(u[..., t, None] * chance[..., -1:] >= chance, xp.int64), axis=-1)
+            beyond = u[..., t, None] * chance[..., -1:] >= chance[..., :-1]
+            token = xp.sum(xp.astype(beyond, xp.int64), axis=-1)
             learn = alive
             if copied is not None:
                 old = xp.astype(t < cut, xp.int64)

@@ -44,7 +44,7 @@ class Trap:
     def __post_init__(self):
         for name, lowest in (("base", 2), ("prompts", 1), ("digits", 1), ("sound", 1)):
             value = getattr(self, name)
-            if not isinstance(value, int) or value < lowest:
+            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
                 raise ValueError(f"{name} must be a whole number >= {lowest}; got {value!r}")
         if self.sound > self.base:
             raise ValueError(f"sound must be <= base = {self.base}, so that there is a shortcut; "
@@ -102,6 +102,17 @@ class Trap:
         return table
 
     @cached_property
+    def sources(self):
+        """[states, K] the moves that lead to each state, as state * V + token; states * V fills up."""
+        into = [[] for _ in self.grid]
+        for source, token in zip(*np.nonzero(self.move != OVER)):
+            into[self.move[source, token]].append(source * self.vocabulary + token)
+        table = np.full((len(into), max(map(len, into))), self.move.size)
+        for row, moves in zip(table, into):
+            row[: len(moves)] = moves
+        return table
+
+    @cached_property
     def payoff(self):
         """[2, states, V] whether a last token is right, for either side of the coin: 1.0 or 0.0."""
         table = np.zeros((2, len(self.grid), self.vocabulary))
@@ -125,37 +136,51 @@ class Trap:
             table[coin, ends, self.base] = self.base
         return table
 
-    def start(self, sound=0.08, known=0.8, habit=0.8):
+    def start(self, sound=0.08, known=0.8, habit=0.8, first=None, able=None):
         """Logits [states, V] of a policy before any training on reward.
 
         sound   chance that the fork picks the sound road
-        known   chance of the likeliest answer on the shortcut; on the sound road all tokens are equal
+        known   chance of the likeliest answer on the shortcut
         habit   chance of the habitual digit, which is n + 1 after n digits (then the end token)
+        first   share of the shortcut's chance that its habitual first token has; all its first tokens
+                are equal if not given: the fork is open then, and confident when this is near 1
+        able    chance of the right answer on the sound road; all tokens are equal if not given
 
-        Errors: ValueError when a chance is not between 0 and 1.
+        Errors: ValueError when a chance is not between 0 and 1, or when first is given and the
+        shortcut has one first token only.
         """
-        for name, value in (("sound", sound), ("known", known), ("habit", habit)):
-            number(name, value, "must lie between 0 and 1, ends excluded", lambda v: 0 < v < 1)
+        chances = {"sound": sound, "known": known, "habit": habit, "first": first, "able": able}
+        for name, value in chances.items():
+            if value is not None:
+                number(name, value, "must lie between 0 and 1, ends excluded", lambda v: 0 < v < 1)
         V, M = self.vocabulary, self.base
+        short = V - self.sound                                  # first tokens of the shortcut
+        if first is not None and short < 2:
+            raise ValueError(f"first needs a shortcut with two first tokens or more; sound = {self.sound} leaves {short}")
         p = np.full((len(self.grid), V), 1 / V)
-        fork = np.where(np.arange(V) > M - self.sound, sound / self.sound, (1 - sound) / (V - self.sound))
+        fork = np.where(np.arange(V) > M - self.sound, sound / self.sound, (1 - sound) / short)
+        if first is not None:
+            fork[:short] = (1 - sound) * np.where(np.arange(short) == 0, first, (1 - first) / (short - 1))
         p[self.part == FORK] = fork
         think = np.flatnonzero(self.part == THINK)
         written = self.grid["written"][think]
         habitual = np.where(written < self.digits - 1, (written + 1) % M, M)
         p[think] = (1 - habit) / (V - 1)
         p[think, habitual] = habit
-        short = np.flatnonzero((self.part == ANSWER) & (self.grid["road"] == 0))
-        p[short] = (1 - known) / (V - 1)
-        p[short, (self.owner[short] + self.grid["sum"][short]) % M] = known
+        for road, chance in ((0, known), (1, able)):
+            if chance is not None:
+                rows = np.flatnonzero((self.part == ANSWER) & (self.grid["road"] == road))
+                p[rows] = (1 - chance) / (V - 1)
+                p[rows, (self.owner[rows] + self.grid["sum"][rows]) % M] = chance
         return np.log(p)
 
 
 def visits(task, logits):
     """d(s), the chance that an answer passes through each state, by dynamic programming.
 
-    logits [..., states, V] -> [..., states]; the entries of a prompt's states sum to the mean length
-    of its answers. Errors: ValueError when logits do not fit the task.
+    logits [..., states, V] -> [..., states], given the prompt that owns the state: the entries of a
+    prompt's states sum to the mean length of its answers.
+    Errors: ValueError when logits do not fit the task.
     """
     xp, log_pi = _policy(task, logits)
     pi = xp.exp(log_pi)
@@ -179,8 +204,7 @@ def evaluate(task, logits, draws=16):
 
     Errors: ValueError when logits do not fit the task or draws < 1.
     """
-    if not isinstance(draws, int) or draws < 1:
-        raise ValueError(f"draws must be a whole number >= 1; got {draws!r}")
+    _draws(draws)
     xp, log_pi = _policy(task, logits)
     pi, d, H = xp.exp(log_pi), visits(task, logits), entropy(logits)
     p = success(task, logits)                                              # [2, ..., prompts]
@@ -212,11 +236,32 @@ def success(task, logits):
                      for table in task.payoff])
 
 
+def gradient(task, logits):
+    """The exact gradient of accuracy in the logits, d(s) π (Q - V) / Q_prompts: [..., states, V].
+
+    Q(s, a) is the chance to be right after token a in state s, mean over both sides of the coin, V(s)
+    its mean under the policy; both by dynamic programming from the answers back to the forks.
+    Errors: ValueError when logits do not fit the task.
+    """
+    xp, log_pi = _policy(task, logits)
+    pi, d = xp.exp(log_pi), visits(task, logits)
+    last = _as(xp, task.payoff.mean(axis=0), logits) + xp.zeros_like(logits)
+    going_on = _as(xp, (task.move != OVER).astype(float), logits)
+    target = _as(xp, np.maximum(task.move, 0), logits)
+    value = xp.zeros_like(logits[..., 0])
+    for _ in range(task.horizon):
+        Q = last + going_on * value[..., target]
+        value = xp.sum(pi * Q, axis=-1)
+    return d[..., None] * pi * (Q - value[..., None]) / task.prompts
+
+
 def distinct(task, logits, draws=16):
     """Expected number of different right answers among `draws` to a prompt, mean over prompts, [...].
 
     Whole sequences are counted, by writing down all that end right: the mean over both coins.
+    Errors: as `evaluate`.
     """
+    _draws(draws)
     xp, log_pi = _policy(task, logits)
     total = 0.0
     for payoff in task.payoff:
@@ -232,6 +277,11 @@ def distinct(task, logits, draws=16):
                 ..., _as(xp, state[row], logits), _as(xp, token, logits)]
             state = task.move[state[row], token]
     return total / (2 * task.prompts)
+
+
+def _draws(draws):
+    if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
+        raise ValueError(f"draws must be a whole number >= 1; got {draws!r}")
 
 
 def _policy(task, logits):
@@ -252,14 +302,10 @@ def _as(xp, array, like):
 
 def _forward(task, xp, flow):
     """Chance that arrives in each state: flow [..., states, V] along `task.move`."""
-    source, token = np.nonzero(task.move != OVER)
-    target = task.move[source, token]
-    order = np.argsort(target, kind="stable")
-    moved = flow[..., _as(xp, source[order], flow), _as(xp, token[order], flow)]
-    total = xp.cumulative_sum(moved, axis=-1, include_initial=True)
-    bounds = np.searchsorted(target[order], np.arange(task.states + 1))
-    edge = xp.take(total, _as(xp, bounds, flow), axis=-1)
-    return edge[..., 1:] - edge[..., :-1]
+    flat = xp.reshape(flow, (*flow.shape[:-2], -1))
+    flat = xp.concat([flat, xp.zeros_like(flat[..., :1])], axis=-1)
+    arriving = xp.take(flat, _as(xp, task.sources.reshape(-1), flow), axis=-1)
+    return xp.sum(xp.reshape(arriving, (*flow.shape[:-1], -1)), axis=-1)
 
 
 def _by_prompt(task, xp, values):

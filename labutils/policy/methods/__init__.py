@@ -1,7 +1,8 @@
 """Every method of Part 2 as a plug-in of one loop, by chapter; each states its formula.
 
-`METHODS` holds them by the name under which the comparison shows them, with knobs that suit the trap.
-Where a paper's own value is another one, the class has the paper's as its default or says why not.
+`METHODS` holds them by the name under which the comparison shows them, with knobs that suit the trap:
+one learning rate, one clip and one standard deviation for all, so that a difference is the method's.
+Where a paper's own value is another one, the class says so.
 """
 
 from labutils.policy.harness import Method
@@ -24,8 +25,8 @@ METHODS = {
     "kl-cov": KlCov(),
     "random-drop": RandomDrop(),
     "steer": Steer(),
-    "clip-b": ClipB(),
-    "clip-v": ClipV(),
+    "clip-b": ClipB(deviations=1.5),        # at 2.5 no token here is far enough out, and it is GRPO
+    "clip-v": ClipV(deviations=2.0),
     # which tokens
     "80-20": EightyTwenty(),
     "hicra": Hicra(),
@@ -33,7 +34,7 @@ METHODS = {
     # thermostats
     "arbitrary-entropy": ArbitraryEntropy(),
     "dcpo": Dcpo(),
-    "epo": EntropyCorridor(),
+    "epo": EntropyCorridor(),               # twice the mean entropy is more than ln V: no fence, a bonus
     # shaping
     "empg": Empg(),
     "canon": Canon(),

@@ -24,7 +24,10 @@ def vote(batch):
 
 @dataclass
 class MajorityVote(Method):
-    """R = 1 where the answer agrees with the vote of its group; the verifier is not asked. TTRL."""
+    """R = 1 where the answer agrees with the vote of its group; the verifier is not asked. TTRL.
+
+    A malformed answer votes too, for what `claim` holds in its place.
+    """
 
     def reward(self, run, batch):
         return vote(batch)
@@ -69,7 +72,8 @@ class Spine(Method):
     """Votes, and only the forks of each answer learn: H at or above Otsu's threshold of that answer.
 
     Fork entropies are held in a band, median ∓ 1.4826 MAD of the batch: the entropy of a fork is pushed up
-    with `below` under the band and down with `above` over it. Paper 106; its KL term is left out.
+    with `below` under the band and down with `above` over it. Forks and band are of the entropies when drawn,
+    the push asks for the entropy of now. Paper 106; its KL term is left out.
 
     labels   True asks the verifier instead of the vote
     """
@@ -77,6 +81,8 @@ class Spine(Method):
     below: float = 0.03
     above: float = 0.03
     labels: bool = False
+
+    rules = {"below": ">= 0", "above": ">= 0"}
 
     def reward(self, run, batch):
         return batch.right if self.labels else vote(batch)
@@ -102,7 +108,9 @@ class Spear(ClipCov):
     """GRPO and Clip-Cov, and a replay of one's own successes, weighed γ = (1 - cos(πt/warm))/2, then 1.
 
     Answers of advantage above `entry` stay for `age` steps; when replayed their advantage is R less the
-    median of the recent mean rewards of groups, kept where positive. Paper 029 without its reward for tools.
+    median of the mean rewards of groups in the last `age` steps, kept where positive. Each replayed token
+    weighs γ as much as one of the batch. Paper 029 without its reward for tools; it has warm 200, clips
+    2 % of the tokens between 1 and 40, and does not divide by the standard deviation (`entry` does, here).
     """
 
     warm: int = 100
@@ -110,11 +118,14 @@ class Spear(ClipCov):
     entry: float = 1.0
     replayed: int = 64
 
+    rules = {"warm": "whole >= 1", "age": "whole >= 1", "entry": "finite", "replayed": "whole >= 1"}
+
     def more(self, run, batch):
         memory, xp = run.memory, batch.xp
         rewards = memory.setdefault("rewards", [])
         rewards.append(xp.mean(batch.grouped(batch.reward), axis=-1))
-        baseline = middle(xp, xp.concat(rewards[-self.age :], axis=-1))
+        del rewards[: -self.age]
+        baseline = middle(xp, xp.concat(rewards, axis=-1))
         good = group_advantage(batch, batch.reward) > self.entry
         past = memory.setdefault("past", [])
         again = [self.replay(run, xp, past, baseline)] if past else []
@@ -123,18 +134,21 @@ class Spear(ClipCov):
         return again
 
     def replay(self, run, xp, past, baseline):
-        """`replayed` answers by lot among those that were kept, with advantages of today."""
+        """`replayed` answers by lot among those that were kept (fewer: the rest are empty), with advantages
+        of today."""
         kept = xp.concat([good for _, good in past], axis=-1)
         runs = kept.ndim - 1
         whole = {}
         for item in fields(Batch):
             values = [getattr(b, item.name) for b, _ in past]
-            whole[item.name] = xp.concat(values, axis=runs) if compat.is_array_api_obj(values[0]) else values[0]
+            arrays = compat.is_array_api_obj(values[0])
+            whole[item.name] = xp.concat(values, axis=runs) if arrays else values[0]
         lots = kept * (1 + run.uniform(kept.shape[-1], use="replay"))
         rows = xp.argsort(lots, axis=-1, descending=True, stable=True)[..., : self.replayed]
         again = take_answers(Batch(**whole), rows)
-        A = again.reward - baseline
-        A = xp.where((A > 0) & (xp.take_along_axis(kept, rows, axis=-1) > 0), A, xp.zeros_like(A))
+        some = xp.take_along_axis(kept, rows, axis=-1)[..., None]
+        again.live, again.learn = again.live * some, again.learn * some
+        A = xp.maximum(again.reward - baseline, xp.zeros_like(again.reward))
         again.advantage = spread(again, self.pull(run) * A)
         return again
 

@@ -10,21 +10,31 @@ import array_api_compat as compat
 from labutils.policy.harness import Method, highest, masked_mean, spread
 
 
+def sigmoid(xp, x):
+    """1 / (1 + exp(-x)), by way of tanh, which does not overflow."""
+    return (1 + xp.tanh(x / 2)) / 2
+
+
 @dataclass
 class Empg(Method):
     """A g(H_t) + zeta f(H_{t+1}): certain steps learn more, and so do steps that lead to certainty.
 
-    g = exp(-k H̃_t) / its mean, f = exp(-k H̃_{t+1}), then centred over the batch. Paper 019.
+    g = exp(-k H̃_t) / its mean, f = exp(-k H̃_{t+1}), 0 for the last token; then centred over the batch.
+    H̃ = (H - min) / (max - min) over the batch when drawn, 0 where all are equal. Paper 019, whose steps are
+    turns of an agent; here a step is a token.
     """
 
     k: float = 1.0
     zeta: float = 0.05
 
+    rules = {"k": "finite", "zeta": "finite"}
+
     def advantage(self, run, batch):
         xp, H, live = batch.xp, batch.entropy, batch.live
         low = xp.min(xp.where(live > 0, H, xp.inf * xp.ones_like(H)), axis=(-2, -1), keepdims=True)
         high = xp.max(xp.where(live > 0, H, -xp.inf * xp.ones_like(H)), axis=(-2, -1), keepdims=True)
-        decay = xp.exp(-self.k * (H - low) / (high - low))
+        width = high - low
+        decay = xp.exp(-self.k * (H - low) * live / xp.where(width > 0, width, xp.ones_like(width)))
         clear = xp.concat([decay[..., 1:] * live[..., 1:], xp.zeros_like(decay[..., :1])], axis=-1)
         A = super().advantage(run, batch) * decay / batch.mean(decay) + self.zeta * clear
         return (A - batch.mean(A)) * live
@@ -34,11 +44,13 @@ class Empg(Method):
 class Canon(Method):
     """Each group in two halves by mean entropy: R against the other half (share mu) and its own half.
 
-    A = mu (R - mean of the other half) + (1 - mu)(R - mean of its own); mu = 1/2 is GRPO. Paper 025,
-    which does not divide by the standard deviation (standard=False).
+    A = mu (R - mean of the other half) + (1 - mu)(R - mean of its own), over the standard deviation of the
+    group; mu = 1/2 is GRPO. Paper 025, which does not divide (standard=False). Ties: earlier is lower.
     """
 
     mu: float = 1.0
+
+    rules = {"mu": "[0, 1]"}
 
     def advantage(self, run, batch):
         if batch.group % 2:
@@ -68,19 +80,25 @@ class Copo(Method):
     """w J_local + (1 - w) J_global, w = sigmoid(gamma (H - rho)), H the entropy of the group's answers.
 
     Local is GRPO; global compares the mean reward of the group with those of the other groups, so
-    that a group that agrees has a signal too. Paper 099.
+    that a group that agrees has a signal too. A lone group has nothing to be compared with. Paper 099.
     """
 
     gamma: float = 20.0
     rho: float = 1.5
 
+    rules = {"gamma": "finite", "rho": "finite"}
+
+    def advantage(self, run, batch):
+        xp, means = batch.xp, batch.xp.mean(batch.grouped(batch.reward), axis=-1)
+        width = xp.std(means, axis=-1, keepdims=True, correction=min(1, means.shape[-1] - 1))
+        run.memory["groups"] = xp.mean(means, axis=-1, keepdims=True), width + 1e-6
+        return super().advantage(run, batch)
+
     def gate(self, run, batch, now):
-        xp = batch.xp
-        w = 1 / (1 + xp.exp(-self.gamma * (answer_entropy(batch) - self.rho)))
+        xp, (mean, width) = batch.xp, run.memory["groups"]          # of all groups of the step
+        w = sigmoid(xp, self.gamma * (answer_entropy(batch) - self.rho))
         w = xp.repeat(w, batch.group, axis=-1)[..., None]
-        means = xp.mean(batch.grouped(batch.reward), axis=-1)
-        centred = means - xp.mean(means, axis=-1, keepdims=True)
-        far = centred / (xp.std(means, axis=-1, keepdims=True, correction=1) + 1e-6)
+        far = (xp.mean(batch.grouped(batch.reward), axis=-1) - mean) / width
         far = spread(batch, xp.repeat(far, batch.group, axis=-1))
         return w * self.surrogate(batch, now, batch.advantage) + (1 - w) * self.surrogate(batch, now, far)
 
@@ -88,9 +106,11 @@ class Copo(Method):
 @dataclass
 class Adora(Method):
     """w A with w = 1 for a group whose longest right answer beats the mean length of its wrong ones,
-    else `weight`. Paper 100."""
+    else `weight`. A group that agrees has no signal either way. Paper 100."""
 
     weight: float = 0.1
+
+    rules = {"weight": ">= 0"}
 
     def advantage(self, run, batch):
         xp, R = batch.xp, batch.grouped(batch.right)
@@ -106,11 +126,14 @@ class Pear(Method):
     """R = min(1, 1 - P) for a right answer, 0 for a wrong one; P = [H̄_think - alpha H̄_answer]₊ · scale.
 
     Charges a right answer for the entropy of what stands before its result. There is no lower bound: at
-    P > 1 a right answer earns less than a wrong one. Paper 014, with scale 1.
+    P > 1 a right answer earns less than a wrong one. Paper 014, with scale 1; it leaves out the token that
+    ends the thinking, which belongs to it here. Entropies are those when drawn; no result: H̄_answer = 0.
     """
 
     alpha: float = 1.0
     scale: float = 1.0
+
+    rules = {"alpha": "finite", "scale": ">= 0"}
 
     def reward(self, run, batch):
         xp = batch.xp
@@ -128,7 +151,10 @@ class Ares(Method):
 
     Easy (2/3 right or more) and right: charged for δ > m; medium and right: for |δ| > m; hard and right:
     paid cap · sigmoid((δ + m)/T); wrong: paid scale · cap · sigmoid([δ - m]₊/T), which is never less than
-    half of scale · cap. A window is high when its mean entropy is in the top `top` of the batch. Paper 035.
+    half of scale · cap. A window is high when the mean entropy of its `window` tokens, fewer at the end, is
+    in the top `top` of the batch. m is a margin times the mean of the difficulty. In each tuple: easy,
+    medium, hard. Paper 035 with windows of 4; its control of alpha, which its code makes nearly void, its
+    KL term and its list of words are left out.
     """
 
     window: int = 2
@@ -140,10 +166,20 @@ class Ares(Method):
     temperatures: tuple = (2.0, 2.5, 3.0)
     scales: tuple = (0.6, 0.8, 1.0)
 
+    rules = {"window": "whole >= 1", "top": "(0, 1]", "cap": ">= 0", "alpha": "finite", "margins": ">= 0",
+             "kappas": "> 0", "temperatures": "> 0", "scales": ">= 0"}
+
+    def __post_init__(self):
+        super().__post_init__()
+        for name in ("margins", "kappas", "temperatures", "scales"):
+            value = getattr(self, name)
+            if not isinstance(value, tuple) or len(value) != 3:
+                raise ValueError(f"{name} must be three numbers: easy, medium, hard; got {value!r}")
+
     def reward(self, run, batch):
         xp, right = batch.xp, batch.right
         windows = self.windows(batch)
-        share = batch.flat(xp.repeat(xp.mean(batch.grouped(right), axis=-1, keepdims=True), batch.group, axis=-1))
+        share = xp.repeat(xp.mean(batch.grouped(right), axis=-1), batch.group, axis=-1)
         total = xp.zeros_like(right)
         for i, (lower, upper) in enumerate(((2 / 3, 2.0), (1 / 3, 2 / 3), (-1.0, 1 / 3))):
             inside = xp.astype((share >= lower) & (share < upper), right.dtype)
@@ -157,7 +193,7 @@ class Ares(Method):
         xp, H, live = batch.xp, batch.entropy, batch.live
         pad = xp.zeros_like(H)
         ahead, count = pad, pad
-        for shift in range(self.window):
+        for shift in range(min(self.window, H.shape[-1])):
             keep = H.shape[-1] - shift
             ahead = ahead + xp.concat([H[..., shift:], pad[..., keep:]], axis=-1)
             count = count + xp.concat([live[..., shift:], pad[..., keep:]], axis=-1)
@@ -170,13 +206,11 @@ class Ares(Method):
         over = xp.maximum((delta if bucket == 0 else xp.abs(delta)) - margin, zero)
         huber = xp.where(over <= kappa, over**2 / 2, kappa * (over - kappa / 2))
         charge = self.cap * huber / (margin + kappa)
-        praise = -xp.minimum(charge, self.cap + zero) if bucket < 2 else self.cap * sigmoid(xp, (delta + margin) / T)
+        praise = -xp.minimum(charge, self.cap + zero)
+        if bucket == 2:
+            praise = self.cap * sigmoid(xp, (delta + margin) / T)
         comfort = self.scales[bucket] * self.cap * sigmoid(xp, xp.maximum(delta - margin, zero) / T)
         return right * praise + (1 - right) * comfort
-
-
-def sigmoid(xp, x):
-    return 1 / (1 + xp.exp(-x))
 
 
 @dataclass
@@ -184,10 +218,14 @@ class DifficultySampler(Method):
     """Prompts drawn with weight 4 p (1 - p) + floor, p the running share of right answers.
 
     What is left of paper 101 without its image generator: the choice of data, not its making.
+
+    memory  p ← memory · p + (1 - memory) · mean of its answers, for a prompt that was asked; p begins at 1/2
     """
 
     floor: float = 0.1
     memory: float = 0.9
+
+    rules = {"floor": "> 0", "memory": "[0, 1]"}
 
     def prompts(self, run):
         p = run.memory.get("right")
@@ -201,7 +239,8 @@ class DifficultySampler(Method):
 
     def after(self, run, batch):
         xp = batch.xp
-        asked = xp.astype(batch.prompts[..., None] == xp.arange(run.policy.questions, device=compat.device(batch.prompts)), batch.right.dtype)
+        every = xp.arange(run.policy.questions, device=compat.device(batch.prompts))
+        asked = xp.astype(batch.prompts[..., None] == every, batch.right.dtype)
         count = xp.sum(asked, axis=-2)
         mean = xp.sum(asked * batch.right[..., None], axis=-2) / xp.maximum(count, xp.ones_like(count))
         old = run.memory.get("right", 0.5 * xp.ones_like(mean))

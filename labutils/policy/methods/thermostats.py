@@ -13,13 +13,18 @@ from labutils.policy.harness import Method, spread
 class ArbitraryEntropy(Method):
     """∇J = ∇J_GRPO + alpha · E_{o~π^T}[∇log π(o) R(o)], T warm below the target and cool above it.
 
-    A quarter of the prompts is asked again at T. Paper 006 (there "AEPO").
+    A quarter of the prompts is asked again at T, and each token of these answers weighs alpha R as much as
+    one of the batch with A = 1, under the same clip of ρ: so a quarter of alpha stands before the mean, if
+    answers are as long. Paper 006 (there "AEPO"), with T = 1.2 or 0.8; in its code such answers replace some
+    of the batch.
     """
 
     target: float = 0.5
     alpha: float = 1.0
     warm: float = 1.2
     cool: float = 0.8
+
+    rules = {"target": ">= 0", "alpha": ">= 0", "warm": "> 0", "cool": "> 0"}
 
     def more(self, run, batch):
         xp = batch.xp
@@ -36,12 +41,15 @@ class ArbitraryEntropy(Method):
 class Dcpo(Method):
     """A ← (1 - a) A + a R π^T/π at the sampled token: the same pull without asking again. Paper 073.
 
-    a = x / (1 + x), x = min(|target - H|, 0.1) / (share of right answers); T as in paper 006.
+    a = x / (1 + x), x = min(|target - H|, 0.1) / (share of right answers); T is warm where H <= target and
+    cool above, H the mean entropy of the batch when drawn. The paper's best target is 0.25.
     """
 
     target: float = 0.5
     warm: float = 1.2
     cool: float = 0.8
+
+    rules = {"target": ">= 0", "warm": "> 0", "cool": "> 0"}
 
     def advantage(self, run, batch):
         xp, H = batch.xp, batch.mean(batch.entropy)
@@ -61,8 +69,9 @@ class EntropyCorridor(Method):
 
     P = [left · H̄ - H]₊ + [H - right · H̄]₊ at each token, H̄ the mean of the past steps, β_k falls from 2
     to 1. Net multiple of ∇H: lambda (1 + βα) below the corridor, lambda inside, lambda (1 - βα) above.
-    Paper 013 (EPO).
+    At the first step there is no history and no fence. Paper 013 (EPO), with lambda 0.001.
 
+    bonus      lambda;  left, right  the corridor, in multiples of H̄
     released   the penalty as in the code released with the paper, alpha outside the corridor and 0
                inside: a constant, whose gradient is 0
     """
@@ -72,6 +81,13 @@ class EntropyCorridor(Method):
     left: float = 0.0
     right: float = 2.0
     released: bool = False
+
+    rules = {"bonus": "finite", "alpha": ">= 0", "left": ">= 0", "right": "[0, inf]"}
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.left <= self.right:
+            raise ValueError(f"left must be <= right = {self.right}; got {self.left}")
 
     def extra(self, run, batch, now):
         xp, past = batch.xp, run.memory.get("entropies", [])

@@ -8,12 +8,16 @@ from dataclasses import dataclass
 
 from labutils.policy.harness import Method, highest, masked_mean
 
+ROUNDING = 1e-4             # nats of log π; single precision is right to 1e-5, a step moves by 1e-2
+
 
 @dataclass
 class EntropyBonus(Method):
     """J = J_GRPO + weight · mean H: pays for entropy at every visited state."""
 
     weight: float = 0.03
+
+    rules = {"weight": "finite"}
 
     def extra(self, run, batch, now):
         return 0.0, self.weight
@@ -25,29 +29,41 @@ def batch_covariance(batch, now):
     return (now.log_prob - batch.mean(now.log_prob)) * (A - batch.mean(A))
 
 
+def portion(batch, fraction):
+    """floor(fraction · live tokens), at least one, as the code released with paper 001: [..., 1, 1]."""
+    some = batch.xp.floor(fraction * batch.xp.sum(batch.live, axis=(-2, -1), keepdims=True))
+    return batch.xp.maximum(some, batch.xp.ones_like(some))
+
+
 @dataclass
 class ClipCov(Method):
     """GRPO without a random `fraction` of the tokens, drawn where below < c < above. Paper 001.
 
-    The paper draws 0.02 % between 1 and 5; at 1500 tokens a step that would be no token.
+    The paper draws 0.02 % between 1 and 5; at 1500 tokens a step that would be one token. Its code also
+    widens the clip of ρ to 1 and passes over tokens that this clip holds already.
     """
 
     fraction: float = 0.05
     below: float = 0.5
     above: float = 5.0
 
+    rules = {"fraction": "(0, 1]", "below": "finite", "above": "finite"}
+
+    def __post_init__(self):
+        super().__post_init__()
+        if not self.below < self.above:
+            raise ValueError(f"below must be < above = {self.above}; got {self.below}")
+
     def weights(self, run, batch, now):
         return 1.0 - self.dropped(run, batch, now)
 
     def dropped(self, run, batch, now):
         """1 for the tokens that lose their gradient."""
-        xp = batch.xp
         c = batch_covariance(batch, now)
-        band = xp.astype((c > self.below) & (c < self.above), c.dtype) * batch.live
-        wanted = xp.floor(self.fraction * xp.sum(batch.live, axis=(-2, -1), keepdims=True))
-        lots = run.uniform(*batch.tokens.shape[-2:], use="clip-cov")
+        band = batch.xp.astype((c > self.below) & (c < self.above), c.dtype) * batch.live
+        lots = run.uniform(*batch.tokens.shape[-2:], use=f"clip-cov {run.turn}")
         # the band in an order by lot, and of that the first ones
-        return highest(batch, lots, count=xp.maximum(wanted, xp.ones_like(wanted)), where=band)
+        return highest(batch, lots, count=portion(batch, self.fraction), where=band)
 
 
 @dataclass
@@ -57,7 +73,7 @@ class RandomDrop(ClipCov):
     def dropped(self, run, batch, now):
         xp = batch.xp
         count = xp.sum(super().dropped(run, batch, now), axis=(-2, -1), keepdims=True)
-        lots = run.uniform(*batch.tokens.shape[-2:], use="random drop")
+        lots = run.uniform(*batch.tokens.shape[-2:], use=f"random drop {run.turn}")
         return highest(batch, lots, count=count)
 
 
@@ -65,23 +81,34 @@ class RandomDrop(ClipCov):
 class KlCov(Method):
     """J = J_GRPO - beta |log π - log π_old| on the `fraction` of largest covariance. Paper 001.
 
-    At the first step on a batch π = π_old and |x| has the slope 0: nothing is held back.
+    At the first step on a batch π = π_old and |x| has the slope 0: nothing is held back. A network that reads
+    an answer at once or token by token rounds differently: differences below ROUNDING count as none.
+    The fraction is 0.002 in the paper (0.2 as its code's default), whose code has no clip of ρ in this loss.
     """
 
     fraction: float = 0.2
     beta: float = 1.0
 
+    rules = {"fraction": "(0, 1]", "beta": ">= 0"}
+
     def extra(self, run, batch, now):
-        held = highest(batch, batch_covariance(batch, now), self.fraction)
-        return -self.beta * held * batch.xp.sign(now.log_prob - batch.log_prob), 0.0
+        held = highest(batch, batch_covariance(batch, now), count=portion(batch, self.fraction))
+        x = now.log_prob - batch.log_prob
+        moved = batch.xp.astype(batch.xp.abs(x) > ROUNDING, x.dtype)
+        return -self.beta * held * moved * batch.xp.sign(x), 0.0
 
 
 @dataclass
 class Steer(Method):
-    """GRPO with weights minimum^(s / max s), s = |A ρ (1 - π)(log π + H)|. Paper 000."""
+    """GRPO with weights minimum^(s / max s), s = |A ρ (1 - π)(log π + H)|; max s is at least `floor`.
+
+    Paper 000, with minimum 0.7 (0.8 in its released script) and the clip 0.2/0.28.
+    """
 
     minimum: float = 0.2
     floor: float = 0.02
+
+    rules = {"minimum": "(0, 1]", "floor": "> 0"}
 
     def weights(self, run, batch, now):
         xp = batch.xp
@@ -105,6 +132,8 @@ class ClipB(Method):
 
     deviations: float = 2.5
 
+    rules = {"deviations": ">= 0"}
+
     def weights(self, run, batch, now):
         S = own_slope(batch, now)
         low = S - batch.mean(S) < -self.deviations * batch.deviation(S)
@@ -113,13 +142,16 @@ class ClipB(Method):
 
 @dataclass
 class ClipV(Method):
-    """GRPO without the tokens of A < 0 and D > deviations · std(D), D = E_π[S] - S; at most `most` of all.
+    """GRPO without the tokens of A < 0 and D > deviations · std(D), D = E_π[S] - S; at most `most` of all,
+    those of largest D.
 
     Paper 094, which has 8.5 and 0.0001; at 1500 tokens a step that would be no token.
     """
 
     deviations: float = 2.5
     most: float = 0.05
+
+    rules = {"deviations": ">= 0", "most": "[0, 1]"}
 
     def weights(self, run, batch, now):
         xp = batch.xp
@@ -135,6 +167,8 @@ class EightyTwenty(Method):
 
     share: float = 0.2
 
+    rules = {"share": "(0, 1]"}
+
     def weights(self, run, batch, now):
         return highest(batch, now.entropy, self.share)
 
@@ -143,11 +177,15 @@ class EightyTwenty(Method):
 class Hicra(Method):
     """A + alpha |A| on the tokens that decide the plan: rewards count more, punishments less. Paper 114.
 
+    The paper does not divide A by the standard deviation (standard=False).
+
     placebo   the same on as many tokens drawn at random: the control
     """
 
     alpha: float = 0.2
     placebo: bool = False
+
+    rules = {"alpha": "finite"}
 
     def advantage(self, run, batch):
         xp, A = batch.xp, super().advantage(run, batch)
@@ -192,13 +230,16 @@ class Siren(Method):
     """J = J_GRPO - kappa (H̄ - anchor)²: entropy of nuclei, at peaks only, held at its first value.
 
     H̄ is the mean of the nucleus entropy H^p over the `share` of tokens where it is highest, the anchor
-    is H̄ at the first step. Paper 010, whose kappa of 0.005 is for another scale of reward.
+    is H̄ at the first step. Paper 010, whose kappa of 0.005 is for another scale of reward; its clip is
+    0.28 on both sides and it does not divide by the standard deviation.
     """
 
     kappa: float = 0.1
     mass: float = 0.8
     share: float = 0.2
     crossing: bool = True
+
+    rules = {"kappa": ">= 0", "mass": "(0, 1]", "share": "(0, 1]"}
 
     def beyond(self, run, batch, now):
         xp = batch.xp
