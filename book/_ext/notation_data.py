@@ -26,7 +26,8 @@ TOKEN = re.compile(
     r"|(?P<plain>\\[a-zA-Z]+|\\.|.)", re.S)
 PRIMES = ("'", r"\prime")
 SEPARATORS = (",", ";", r"\mid", r"\Vert", "|")
-COUNTS = set("ijklmnt0123456789,+-'")  # of an index that tells one of several apart
+SIGNS = set("+-")
+COUNTS = set("ijklmnt0123456789,'") | SIGNS  # of an index that tells one of several apart
 
 
 @dataclass(frozen=True)
@@ -138,7 +139,8 @@ def _kinds(argument):
 
 
 def _counts(index):
-    return all(token in COUNTS for token in index)
+    """True for i, k+1, 2, ...; a lone sign, as in H_+, is a name."""
+    return all(token in COUNTS for token in index) and any(token not in SIGNS for token in index)
 
 
 def fit(wanted, index, power, argument):

@@ -58,6 +58,7 @@ def test_every_symbol_is_used_in_its_chapter(page, table):
     (r"H(X\mid Y)", "policy", [r"$H(X,Y),\ H(X\mid Y)$"]),
     (r"H\bigl(p,\,m\bigr)", "foundations", [r"$H(p,q)$", r"$p,\ q,\ p(x)$"]),
     (r"H_2", "policy", [r"$H_\alpha(p)$"]),
+    (r"H_+", "policy", [r"$H_-,\ H_+$"]),
     (r"D(\pi'\Vert\pi)", "policy", [r"$D,\ D(p\Vert q)$", r"$\pi,\ \pi_k$"]),
     (r"D_S(X,Y)", "foundations", [r"$D_S(X,Y)$"]),
     (r"\eta\,\Delta z_k", "policy", [r"$\eta$", r"$\Delta z,\ \Delta H$"]),
