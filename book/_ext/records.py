@@ -151,7 +151,7 @@ def vega_figure(spec, record, identity=None):
     if not spec["params"]:
         del spec["params"]
     blob = json.dumps(spec, sort_keys=True, ensure_ascii=False).replace(INK, "currentColor")
-    carrier = f'<script type="application/json" class="explorable-spec">{_in_script(blob)}</script>'
+    carrier = f'<script type="application/json" class="explorable-spec">{in_script(blob)}</script>'
     extra = {key: record[key] for key in ("positions", "handles") if record.get(key)}
     return _figure(identity, record, extra, rows, carrier, (_height(spec), _height(spec, stacked=True)))
 
@@ -172,7 +172,7 @@ def _figure(identity, record, extra, rows, carrier, heights):
         f'<div class="explorable-view" role="group" aria-label="{escape(record["alt"])}"'
         f' style="--wide: {wide}px; --narrow: {narrow}px"></div>'
         f"{controls}{carrier}"
-        f'<script type="application/json" class="explorable-record">{_in_script(json.dumps(extra))}</script>'
+        f'<script type="application/json" class="explorable-record">{in_script(json.dumps(extra))}</script>'
         f"{caption}</figure>"
     )
 
@@ -220,7 +220,7 @@ def _height(spec, stacked=False):
     return max(beside) if beside else spec.get("height", 260) + 50
 
 
-def _in_script(text):
+def in_script(text):
     return text.replace("</", "<\\/")
 
 
