@@ -1,4 +1,4 @@
-"""A matplotlib SVG in fewer bytes, the same to the eye: two decimals, each style once, no idle names or blanks."""
+"""A matplotlib SVG in fewer bytes, the same to the eye: two decimals, each style once, short names, no idle ones."""
 
 import re
 from collections import Counter
@@ -9,13 +9,14 @@ REFERENCE = re.compile(r'(?:url\(|href=")#([^)"]+)')
 
 
 def thin(svg, prefix):
-    """The same picture; `prefix` begins the names of its classes, which a page shares."""
+    """The same picture; `prefix` begins the names of its classes and marks, which a page shares."""
     svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
     svg = re.sub(r"(?<= )d=\"[^\"]*\"|(?<= )(?:x|y|cx|cy|width|height|transform|points)=\"[^\"]*\"",
                  lambda match: NUMBER.sub(_rounded, match.group()), svg)
     svg = re.sub(r' d="([^"]*)"', lambda match: f' d="{_path(match.group(1))}"', svg)
-    referred = set(REFERENCE.findall(svg))
-    svg = re.sub(r' id="([^"]*)"', lambda match: match.group() if match.group(1) in referred else "", svg)
+    short = {name: f"{prefix}-u{number}" for number, name in enumerate(dict.fromkeys(REFERENCE.findall(svg)))}
+    svg = re.sub(r' id="([^"]*)"', lambda match: f' id="{short[match[1]]}"' if match[1] in short else "", svg)
+    svg = REFERENCE.sub(lambda match: match.group().replace(match[1], short[match[1]]), svg)
     svg = re.sub(r">\s+<", "><", svg)
     while (shorter := re.sub(r"<g>((?:(?!</?g[ >]).)*)</g>", r"\1", svg, flags=re.S)) != svg:
         svg = shorter

@@ -125,7 +125,7 @@ def test_picture_is_inline_in_the_colour_of_the_page(tiny_book):
     html = tiny_book.html("notebooks/lab")
     assert 'aria-label="A &quot;line&quot; that rises"' in html
     assert "metadata" not in html and "fill: currentColor" in html
-    assert 'id="picture-0-m1"' in html and 'xlink:href="#picture-1-m1"' in html and "url(#picture-1-m1)" in html
+    assert 'id="picture-0-u0"' in html and 'xlink:href="#picture-1-u0"' in html and "url(#picture-1-u0)" in html
 
 
 def test_a_check_is_shown_with_its_equation_and_its_cell(tiny_book):
