@@ -16,43 +16,25 @@ WORKERS ?= 2
 help:           ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
 
-# One stamp a set of packages, so that `make book` never installs torch.
-$(VENV)/.book: pyproject.toml constraints.txt
-	@echo "Setting up what the book needs in $(VENV) (first time: one to two minutes) ..."
+# One stamp a set of packages, named as in pyproject.toml, so that `make book` never installs torch.
+# What a set is for, and the stamps of the sets that it holds.
+FOR_book  := the book (first time: one to two minutes)
+FOR_pdf   := printing the book
+FOR_lite  := labs in a browser tab
+FOR_lab   := the labs, torch included (first time: a few minutes)
+FOR_app   := the labs as apps (first time: a few minutes)
+FOR_test  := everything, torch included (first time: a few minutes)
+HOLDS_pdf := book
+HOLDS_lite := book
+HOLDS_app := lab
+HOLDS_test := book pdf lab app
+
+$(VENV)/.%: pyproject.toml constraints.txt
+	@echo "Setting up $(FOR_$*) in $(VENV) ..."
 	@$(PYTHON) -c 'import sys; v = sys.version_info; sys.exit(None if v >= (3, 11) else f"the book needs Python 3.11 or later; this is {v.major}.{v.minor} (PYTHON=... names another)")'
 	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[book]"
-	@touch $@
-
-$(VENV)/.test: pyproject.toml constraints.txt
-	@echo "Setting up everything, torch included, in $(VENV) (first time: a few minutes) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[test]"
-	@touch $@ $(VENV)/.book $(VENV)/.lab $(VENV)/.app $(VENV)/.pdf
-
-$(VENV)/.pdf: pyproject.toml constraints.txt
-	@echo "Setting up what prints the book in $(VENV) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[pdf]"
-	@touch $@ $(VENV)/.book
-
-$(VENV)/.lab: pyproject.toml constraints.txt
-	@echo "Setting up the labs, torch included, in $(VENV) (first time: a few minutes) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lab]"
-	@touch $@
-
-$(VENV)/.app: pyproject.toml constraints.txt
-	@echo "Setting up the labs as apps in $(VENV) (first time: a few minutes) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[app]"
-	@touch $@ $(VENV)/.lab
-
-$(VENV)/.lite: pyproject.toml constraints.txt
-	@echo "Setting up what labs in a browser tab need in $(VENV) ..."
-	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[lite]"
-	@touch $@ $(VENV)/.book
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[$*]"
+	@touch $@ $(HOLDS_$*:%=$(VENV)/.%)
 
 book: $(VENV)/.book  ## build the site and say where to open it
 	@$(BIN)/python book/_tools/build.py

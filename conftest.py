@@ -15,3 +15,12 @@ os.environ["LABUTILS_PROGRESS"] = "off"
 @pytest.fixture(scope="session")
 def root():
     return ROOT
+
+
+@pytest.fixture(scope="session")
+def site():
+    """The folder of the built site (SITE in the environment names another one)."""
+    folder = Path(os.environ.get("SITE") or ROOT / "_build" / "html")
+    if not (folder / "index.html").is_file():
+        pytest.fail(f"no built book in {folder}: run make book first")
+    return folder

@@ -3,21 +3,24 @@
     python bench/pages.py                   every page, three runs each
     python bench/pages.py --runs 1 atlas    one run of the pages whose names hold a word
 
-Python's http.server serves the site, Chromium reads it with an empty cache. Times are medians, each
+Python's http.server serves the site, Chromium reads it with an empty cache. Bytes are those of the files;
+beside them stands what a usual web server would send, with text packed by gzip at level 6. Times are medians, each
 followed by its slowest run where it differs. Nothing here passes or fails; the limits that hold
 (bytes, layout shift) are in tests/book/test_weight.py and tests/browser/test_layout.py.
 """
 
 import argparse
 import datetime
+import gzip
 import os
 import platform
 import statistics
 import sys
 import threading
-from functools import partial
+from functools import lru_cache, partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from urllib.parse import unquote, urlsplit
 
 ROOT = Path(__file__).resolve().parents[1]
 sys.path.insert(0, str(ROOT / "book" / "_tools"))
@@ -52,7 +55,17 @@ def serve(folder):
     return server
 
 
-def visit(browser, address):
+TEXT = {".html", ".js", ".css", ".json", ".svg"}
+
+
+@lru_cache(maxsize=None)
+def packed(path):
+    """Bytes of a file as a usual web server sends it: text packed by gzip, pictures and fonts as they are."""
+    content = path.read_bytes()
+    return len(gzip.compress(content, 6)) if path.suffix in TEXT else len(content)
+
+
+def visit(browser, address, site):
     """One cold visit to a page: bytes, requests and times."""
     context = browser.new_context(viewport={"width": 1280, "height": 900})
     tab = context.new_page()
@@ -60,15 +73,20 @@ def visit(browser, address):
     wire = context.new_cdp_session(tab)
     wire.send("Network.enable")
     wire.send("Network.setCacheDisabled", {"cacheDisabled": True})
-    kinds, sizes = {}, {}
+    kinds, sizes, asked = {}, {}, {}
     wire.on("Network.responseReceived", lambda e: kinds.update({e["requestId"]: e["type"]}))
+    wire.on("Network.requestWillBeSent", lambda e: asked.update({e["requestId"]: urlsplit(e["request"]["url"])}))
     wire.on("Network.loadingFinished", lambda e: sizes.update({e["requestId"]: e["encodedDataLength"]}))
     tab.goto(address, wait_until="load")
     tab.wait_for_timeout(REST)
     seen = tab.evaluate("seen")
     context.close()
     kilo = lambda kind=None: sum(s for r, s in sizes.items() if kind in (None, kinds.get(r))) / 1000  # noqa: E731
-    return {"HTML, kB": kilo("Document"), "all, kB": kilo(), "script, kB": kilo("Script"),
+    # Fonts stand inside the style sheet, with which they are counted.
+    sizes = {request: size for request, size in sizes.items() if asked[request].scheme == "http"}
+    files = [site / unquote(asked[request].path).lstrip("/") for request in sizes]
+    sent = sum(packed(path) for path in files if path.is_file()) / 1000
+    return {"HTML, kB": kilo("Document"), "all, kB": kilo(), "gzip, kB": sent, "script, kB": kilo("Script"),
             "style, kB": kilo("Stylesheet"), "requests": len(sizes), "paint, ms": seen["paint"],
             "blocked, ms": seen["blocked"], "shift": seen["shift"]}
 
@@ -101,7 +119,7 @@ def main():
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=browser_path, args=chromium.arguments())
         # The pages take turns, so that a busy moment of the machine hits all of them.
-        rounds = [{name: visit(browser, f"{host}/{name}.html") for name in names} for _ in range(options.runs)]
+        rounds = [{name: visit(browser, f"{host}/{name}.html", options.site) for name in names} for _ in range(options.runs)]
         version = browser.version
         browser.close()
     server.shutdown()

@@ -31,6 +31,11 @@ def note_dependencies(env, checks):
         env.note_dependency(str(Path(env.srcdir) / f"{check.docname}.ipynb"))
 
 
+def part_of(docname):
+    """The part that a lab belongs to, "policy" of notebooks/policy/shaping."""
+    return docname.removeprefix("notebooks/").split("/")[0]
+
+
 def address(app, docname, check):
     """The relative address of a check's line, seen from a page."""
     return f"{app.builder.get_relative_uri(docname, check.docname)}#{check.anchor}"
@@ -104,12 +109,20 @@ class CheckNode(nodes.General, nodes.Element):
 
 
 class ResultsDirective(SphinxDirective):
-    """```{results}```: every check of the book in one table, page by page."""
+    """```{results} part```: every check of a part's labs in one table.
+
+    The part is the folder of its labs. Without one: a row for each lab of the book, with what it checks.
+    """
+
+    optional_arguments = 1
 
     def run(self):
-        for checks in self.env.lab_checks.values():
-            note_dependencies(self.env, checks)
-        return [ResultsNode("")]
+        part = self.arguments[0] if self.arguments else None
+        checks = [c for each in self.env.lab_checks.values() for c in each if part in (None, part_of(c.docname))]
+        if not checks:
+            raise self.error(f"no lab of {part or 'the book'} has a check")
+        note_dependencies(self.env, checks)
+        return [ResultsNode("", part=part)]
 
 
 class ResultsNode(nodes.General, nodes.Element):
@@ -181,7 +194,7 @@ def resolve(app, doctree, docname):
         if 'href="check:' in node.astext():
             node.children = [nodes.Text(_with_address(app, docname, node.astext()))]
     for node in list(doctree.findall(ResultsNode)):
-        node.replace_self(nodes.raw("", results_table(app, docname), format="html"))
+        node.replace_self(nodes.raw("", results_table(app, docname, node["part"]), format="html"))
 
 
 def shown(app, docname, node):
@@ -211,26 +224,56 @@ def _with_address(app, docname, html):
     return html.replace(f' href="check:{label}"', f' href="{uri}"' if uri else "")
 
 
-def results_table(app, docname):
+def results_table(app, docname, part):
+    """All checks of a part, or without a part one row for each lab, as HTML."""
+    ledger = sorted(app.env.lab_checks.items())
+    if part is None:
+        return table("Checks of each lab", "What the committed notebooks record, lab by lab.",
+                     ("Lab", "Equations", "Claims", "Numbers", "Checks", "Wrong variants caught"),
+                     lab_rows(app, docname, ledger))
     rows = []
-    for label, checks in sorted(app.env.lab_checks.items()):
+    for label, checks in ledger:
         uri = home(app, docname, label)
         name = f'<a href="{uri}">{label}</a>' if uri else label
         for check in checks:
-            lab = escape(check.docname.removeprefix("notebooks/"))
+            if part_of(check.docname) != part:
+                continue
+            lab = escape(check.docname.removeprefix(f"notebooks/{part}/"))
             quote = f"; quoted as {escape(records.minus(check.quote))}" if check.quote else ""
-            rows.append(
-                f'<tr><th scope="row">{name}</th><td>{escape(check.kind)}</td><td>{escape(check.rule)}{quote}</td>'
-                f"<td>{escape(', '.join(check.caught))}</td><td>{check.margin}</td>"
-                f'<td><a href="{address(app, docname, check)}">{lab}</a></td></tr>'
-            )
-    head = "".join(f'<th scope="col">{t}</th>' for t in
-                   ("Equation, claim or number", "Kind", "Rule", "Wrong variants caught", "Margin", "Lab"))
-    return (
-        '<div class="table-scroll" tabindex="0" role="region" aria-label="All checks"><table class="results">'
-        "<caption>Every check of the book, as the committed notebooks record it.</caption>"
-        f"<thead><tr>{head}</tr></thead><tbody>{''.join(rows)}</tbody></table></div>"
-    )
+            rows.append((name, escape(check.kind), f"{escape(check.rule)}{quote}", escape(", ".join(check.caught)),
+                         check.margin, f'<a href="{address(app, docname, check)}">{lab}</a>'))
+    return table("All checks of this part", "Every check of this part, as the committed notebooks record it.",
+                 ("Equation, claim or number", "Kind", "Rule", "Wrong variants caught", "Margin", "Lab"), rows)
+
+
+def lab_rows(app, docname, ledger):
+    """The lab, what its checks are about (each label once), how many there are, how many variants they catch."""
+    labs = {}
+    for label, checks in ledger:
+        for check in checks:
+            labs.setdefault(check.docname, []).append((label, check))
+    order = {name: place for place, name in enumerate(reading_order(app.env))}
+    for lab in sorted(labs, key=lambda name: (order.get(name, len(order)), name)):
+        labels = {label for label, _ in labs[lab]}
+        kinds = (sum(label.startswith(kind) for label in labels) for kind in ("eq-", "claim-", "num-"))
+        title = escape(app.env.titles[lab].astext())
+        yield (f'<a href="{app.builder.get_relative_uri(docname, lab)}">{title}</a>', *map(str, kinds),
+               str(len(labs[lab])), str(sum(len(check.caught) for _, check in labs[lab])))
+
+
+def reading_order(env, page=None):
+    """All pages as the contents list them."""
+    for child in env.toctree_includes.get(page or env.config.root_doc, ()):
+        yield child
+        yield from reading_order(env, child)
+
+
+def table(name, caption, head, rows):
+    head = "".join(f'<th scope="col">{t}</th>' for t in head)
+    body = "".join(f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
+                   for first, *rest in rows)
+    return (f'<div class="table-scroll" tabindex="0" role="region" aria-label="{name}"><table class="results">'
+            f"<caption>{caption}</caption><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>")
 
 
 def purge(app, env, docname):

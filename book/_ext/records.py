@@ -111,7 +111,7 @@ def to_html(notebook, docname):
         elif EXPLORABLE in data:
             html = explorable_figure(data[EXPLORABLE], _vega(data))
         elif PICTURE in data and "image/svg+xml" in data:
-            html = svg_figure(_text(data["image/svg+xml"]), data[PICTURE]["alt"], f"picture-{number}")
+            html = svg_figure(_text(data["image/svg+xml"]), data[PICTURE]["alt"], f"p{number}")
         elif PICTURE in data:
             html = vega_figure(_vega(data), data[PICTURE], f"picture-{number}")
         else:
@@ -151,7 +151,7 @@ def vega_figure(spec, record, identity=None):
     if not spec["params"]:
         del spec["params"]
     blob = json.dumps(spec, sort_keys=True, ensure_ascii=False).replace(INK, "currentColor")
-    carrier = f'<script type="application/json" class="explorable-spec">{_in_script(blob)}</script>'
+    carrier = f'<script type="application/json" class="explorable-spec">{in_script(blob)}</script>'
     extra = {key: record[key] for key in ("positions", "handles") if record.get(key)}
     return _figure(identity, record, extra, rows, carrier, (_height(spec), _height(spec, stacked=True)))
 
@@ -172,7 +172,7 @@ def _figure(identity, record, extra, rows, carrier, heights):
         f'<div class="explorable-view" role="group" aria-label="{escape(record["alt"])}"'
         f' style="--wide: {wide}px; --narrow: {narrow}px"></div>'
         f"{controls}{carrier}"
-        f'<script type="application/json" class="explorable-record">{_in_script(json.dumps(extra))}</script>'
+        f'<script type="application/json" class="explorable-record">{in_script(json.dumps(extra))}</script>'
         f"{caption}</figure>"
     )
 
@@ -220,7 +220,7 @@ def _height(spec, stacked=False):
     return max(beside) if beside else spec.get("height", 260) + 50
 
 
-def _in_script(text):
+def in_script(text):
     return text.replace("</", "<\\/")
 
 
@@ -228,9 +228,6 @@ def svg_figure(svg, alt, identity):
     """A matplotlib SVG, inline, in the colour of the page, with ids that are unique on the page."""
     svg = svg[svg.index("<svg"):]
     svg = re.sub(r"<metadata>.*?</metadata>\s*", "", svg, flags=re.S).replace(INK, "currentColor")
-    svg = re.sub(r'\bid="([^"]+)"', rf'id="{identity}-\1"', svg)
-    svg = re.sub(r"url\(#([^)]+)\)", rf"url(#{identity}-\1)", svg)
-    svg = re.sub(r'href="#([^"]+)"', rf'href="#{identity}-\1"', svg)
     svg = svg_thin.thin(svg, identity).replace("<svg ", '<svg aria-hidden="true" focusable="false" ', 1)
     return (
         f'<figure class="picture"><div class="picture-view" role="img" aria-label="{escape(alt)}">'

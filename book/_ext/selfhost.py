@@ -13,6 +13,7 @@ from html.parser import HTMLParser
 from pathlib import Path
 
 import frame
+import letters
 import policy
 import theme_styles
 from sphinx.util import logging
@@ -23,7 +24,7 @@ logger = logging.getLogger(__name__)
 CDN = r"(?:https?:)?//(?:cdn\.jsdelivr\.net/npm|unpkg\.com|cdnjs\.cloudflare\.com/ajax/libs)/"
 REDIRECTS = [
     (re.compile(CDN + r"mathjax[@/].*\.js"), "vendor/mathjax/startup.js"),
-    (re.compile(CDN + r"vega-lite(?:@[\w.]*)?(?:/|$|\?)"), "vendor/vega-lite/vega-lite.min.js"),
+    (re.compile(CDN + r"vega-lite(?:@[\w.]*)?(?:/|$|\?)"), None),
     (re.compile(CDN + r"vega(?:@[\w.]*)?(?:/|$|\?)"), "vendor/vega/vega.min.js"),
     (re.compile(CDN + r"(?:require\.js|requirejs|thebe|@jupyter-widgets/html-manager)[@/]"), None),
 ]
@@ -291,6 +292,10 @@ def clean(site):
     for pattern in ("**/*.map", "*webpack-macros.html", *(f"{name}*" for name in (*UNUSED, *THEME_SCRIPTS))):
         for path in site.glob(f"_static/{pattern}"):
             path.unlink()
+    for path in site.glob("_static/*.js"):
+        script = path.read_text(encoding="utf8")
+        if (less := thin(script)) != script:
+            path.write_text(less, encoding="utf8")
     written = {path: path.read_text(encoding="utf8") for path in sorted(site.rglob("*.html"))}
     pages = {path: localise(html, "../" * (len(path.relative_to(site).parts) - 1)) for path, html in written.items()}
     pages |= theme_styles.merge(site, pages)
@@ -299,12 +304,13 @@ def clean(site):
             path.write_text(sealed, encoding="utf8")
     for path in sorted((site / "_static").rglob("*.js")):
         script = path.read_text(encoding="utf8")
-        local = classic(re.sub(r"//# sourceMappingURL=\S+\s*$", "", script))
+        local = re.sub(r"//# sourceMappingURL=\S+\s*$", "", script)
         # Fallbacks inside the vendored libraries, which their settings never reach.
         if "vendor" in path.parts:
             local = local.replace("https://cdn.jsdelivr.net", ".")
         if local != script:
             path.write_text(local, encoding="utf8")
+    letters.part_site(site)
     for path in sorted((site / "_static").rglob("*.css")):
         css = path.read_text(encoding="utf8")
         local = inline_fonts(re.sub(r"/\*(?!!).*?\*/\n?", "", css, flags=re.S), path.parent)  # not licences
@@ -312,15 +318,10 @@ def clean(site):
             path.write_text(local, encoding="utf8")
 
 
-def classic(script):
-    """A module of Vega as a script that adds its exports to `vega`: browsers refuse modules from disk."""
-    taken = re.match(r"import (\{[^}]*\}) from 'vega-util';", script)
-    if not taken:
-        return script
-    body, _, given = script[taken.end():].rpartition("export {")
-    names = [re.split(r"\s+as\s+", name.strip()) for name in given.partition("}")[0].split(",")]
-    gives = " ".join(f"vega.{name[-1]} = {name[0]};" for name in names)
-    return f"(() => {{\nconst {taken[1]} = vega;\n{body}\n{gives}\n}})();\n"
+def thin(script):
+    """A script without what only its authors read: lines of comments (not licences) and indentation."""
+    script = re.sub(r"^[ \t]*(?://.*|/\*(?!!)[^*]*(?:\*(?!/)[^*]*)*\*/[ \t]*)\n", "", script, flags=re.M)
+    return re.sub(r"^[ \t]+", "", script, flags=re.M)
 
 
 def survey(site):

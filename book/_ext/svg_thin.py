@@ -1,4 +1,4 @@
-"""A matplotlib SVG in fewer bytes, the same to the eye: two decimals, each style once, no idle names or blanks."""
+"""A matplotlib SVG in fewer bytes, the same to the eye: two decimals, short names, each style once, no idle blanks."""
 
 import re
 from collections import Counter
@@ -9,13 +9,14 @@ REFERENCE = re.compile(r'(?:url\(|href=")#([^)"]+)')
 
 
 def thin(svg, prefix):
-    """The same picture; `prefix` begins the names of its classes, which a page shares."""
+    """The same picture; `prefix` begins its names and classes, which a page shares."""
     svg = re.sub(r' transform="rotate\(-0 [^)]*\)"', "", svg)
     svg = re.sub(r"(?<= )d=\"[^\"]*\"|(?<= )(?:x|y|cx|cy|width|height|transform|points)=\"[^\"]*\"",
                  lambda match: NUMBER.sub(_rounded, match.group()), svg)
     svg = re.sub(r' d="([^"]*)"', lambda match: f' d="{_path(match.group(1))}"', svg)
-    referred = set(REFERENCE.findall(svg))
-    svg = re.sub(r' id="([^"]*)"', lambda match: match.group() if match.group(1) in referred else "", svg)
+    names = {old: f"{prefix}_{number}" for number, old in enumerate(dict.fromkeys(REFERENCE.findall(svg)))}
+    svg = re.sub(r' id="([^"]*)"', lambda match: f' id="{names[match[1]]}"' if match[1] in names else "", svg)
+    svg = REFERENCE.sub(lambda match: f"{match[0].removesuffix(match[1])}{names[match[1]]}", svg)
     svg = re.sub(r">\s+<", "><", svg)
     while (shorter := re.sub(r"<g>((?:(?!</?g[ >]).)*)</g>", r"\1", svg, flags=re.S)) != svg:
         svg = shorter

@@ -1,80 +1,28 @@
 // How a chart of the book looks and is drawn: the page's type and ink, a width that follows the page,
-// handles on the chart that a hand pulls. Used by explorable.js. Specs are Vega-Lite.
+// handles on the chart that a hand pulls. Used by explorable.js. Charts are compiled when the book is built.
 window.chart = (() => {
   "use strict";
-  const NARROW = 560; // px: below it, pictures side by side stand one below the other
-  const AXES = 64; // px beside the plot of each part, for its labels
-  const GAP = 24; // px between two parts
-  const PARTS = ["hconcat", "vconcat", "concat"];
-
-  const isSingle = (spec) => !PARTS.some((key) => key in spec) && !("spec" in spec)
-    && !("facet" in (spec.encoding ?? {}));
-
-  // Laid over the chart's own configuration. Text takes currentColor, so it follows the theme.
-  function config(width, narrowest) {
-    const style = getComputedStyle(document.documentElement);
-    const ink = "currentColor";
-    return {
-      aria: false, // the graphic has one label, its alt text, instead of one for every mark
-      background: null,
-      font: style.getPropertyValue("--font-ui").trim() || "sans-serif",
-      view: { stroke: null },
-      axis: {
-        labelColor: ink, titleColor: ink, domainColor: ink, tickColor: ink, gridColor: ink,
-        gridOpacity: 0.13, domainOpacity: 0.45, tickOpacity: 0.45, labelOpacity: 0.85,
-        labelFontSize: 12, titleFontSize: 13, titleFontWeight: "normal",
-        titlePadding: 8, labelPadding: 4, labelSeparation: 6,
-      },
-      axisX: { tickCount: Math.max(3, Math.round(narrowest / 70)) },
-      axisXDiscrete: { labelAngle: 0 },
-      legend: {
-        labelColor: ink, titleColor: ink, labelFontSize: 12.5, titleFontSize: 12.5,
-        titleFontWeight: "normal", labelLimit: Math.max(140, width - 80),
-        ...(width < NARROW && { columns: width < 420 ? 1 : 2 }),
-      },
-      title: { color: ink, subtitleColor: ink, fontSize: 14, fontWeight: 600, anchor: "start" },
-      header: { labelColor: ink, titleColor: ink, labelFontSize: 12.5, titleFontSize: 13 },
-      text: { color: ink },
-      rule: { color: ink },
+  // What a chart leaves open for its page to give (charts.py): words such as `@width0` in its text.
+  function fit(text, width) {
+    const chart = JSON.parse(text);
+    const layout = (width < 560 && chart.narrow) || chart.wide;
+    const widths = layout.widths.map(([share, less]) => Math.max(120, Math.floor(share * width + less)));
+    const given = {
+      "@font": getComputedStyle(document.documentElement).getPropertyValue("--font-ui").trim() || "sans-serif",
+      "@ticks": Math.max(3, Math.round(Math.min(...widths) / 70)),
+      "@limit": Math.max(140, width - 80),
+      "@columns": width < 420 ? 1 : 2,
     };
-  }
-
-  function merge(base, over) {
-    const isObject = (value) => value && typeof value === "object" && !Array.isArray(value);
-    const result = { ...base };
-    for (const [key, value] of Object.entries(over)) {
-      result[key] = isObject(value) && isObject(base?.[key]) ? merge(base[key], value) : value;
-    }
-    return result;
-  }
-
-  // Give a chart, or each chart of several, the width that the page has.
-  function spread(spec, width) {
-    if (isSingle(spec)) return { ...spec, width: Math.max(120, Math.floor(width)) };
-    if (spec.hconcat && width < NARROW) {
-      const { hconcat, ...rest } = spec;
-      spec = { ...rest, vconcat: hconcat };
-    }
-    for (const key of PARTS.filter((name) => spec[name])) {
-      const columns = { hconcat: spec[key].length, vconcat: 1, concat: spec.columns ?? 1 }[key];
-      const share = (width - GAP * (columns - 1)) / columns;
-      const parts = spec[key].map((part) => spread(part, isSingle(part) ? share - AXES : share));
-      spec = { ...spec, [key]: parts };
-    }
-    return spec;
-  }
-
-  const narrowest = (spec) => Math.min(
-    spec.width ?? Infinity, ...PARTS.flatMap((key) => spec[key] ?? []).map(narrowest),
-  );
-
-  // The chart in the page's look at this width.
-  function fit(spec, width) {
-    const fitted = { ...spread(spec, width), background: null };
-    fitted.config = merge(spec.config ?? {}, config(width, narrowest(fitted)));
-    if (isSingle(spec)) fitted.autosize = { type: "fit-x", contains: "padding" };
-    else fitted.padding = { left: 0, right: 2, top: 2, bottom: 6 };
-    return fitted;
+    widths.forEach((each, i) => { given[`@width${i}`] = each; });
+    chart.data.forEach((each, i) => { given[`@data${i}`] = each; });
+    const fill = (node) => {
+      for (const [key, value] of Object.entries(node)) {
+        if (typeof value === "object" && value) fill(value);
+        else if (value in given) node[key] = given[value];
+      }
+      return node;
+    };
+    return fill(layout.chart);
   }
 
   // Vega refers to its gradients and clips by the page's whole address, which the state of a figure changes.
@@ -89,15 +37,14 @@ window.chart = (() => {
   const refuse = () => Promise.reject(new Error("a picture of the book fetches nothing"));
 
   // Draw a chart into an element and keep it as wide as the page. Gives {set(state), scale(...)}.
-  async function draw(stage, spec, state, alt) {
+  async function draw(stage, text, state, alt) {
     let view = null, drawnAt = 0, redrawn = () => {};
 
     async function embed() {
       const width = stage.clientWidth;
-      const compiled = vegaLite.compile(fit(spec, width), { logger: vega.logger(vega.Error) }).spec;
       view?.finalize();
       // Expressions are walked, never made into code: the page's policy forbids eval.
-      view = new vega.View(vega.parse(compiled, null, { ast: true }), {
+      view = new vega.View(vega.parse(fit(text, width), null, { ast: true }), {
         expr: vega.expressionInterpreter,
         renderer: "svg", hover: true, logLevel: vega.Error,
         loader: { load: refuse, sanitize: refuse },

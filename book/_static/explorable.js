@@ -1,14 +1,12 @@
 // Pictures that move, with no kernel and no network.
 // Finds every <figure class="explorable">, draws it when it comes near the screen, puts labelled
 // controls under it, and keeps its state in the address, so that a setting can be linked to.
-// A figure is a chart (Vega-Lite, drawn by chart.js) or a stage that a hand moves (a file in stages/).
+// A figure is a chart (drawn by chart.js) or a stage that a hand moves (a file in stages/).
 // What either needs lies beside this script and loads with the first picture that needs it.
 window.explorables = (() => {
   "use strict";
   const here = document.currentScript.src;
-  const CHART = [
-    "vendor/vega/vega.min.js", "vendor/vega-interpreter/vega-interpreter.js", "vendor/vega-lite/vega-lite.min.js",
-  ];
+  const VEGA = "vendor/vega/vega.min.js";
 
   function element(tag, attributes = {}, text = "") {
     const node = document.createElement(tag);
@@ -31,14 +29,15 @@ window.explorables = (() => {
     link.onerror = () => fail(new Error(`${path} did not load`));
     document.head.append(link);
   });
-  const loadAll = (paths) => paths.reduce((before, path) => before.then(() => load(path)), Promise.resolve());
 
+  // The text of a chart: it stands in the page, or packed in a file, since grids are large and alike.
   async function chartOf(figure) {
     const carrier = figure.querySelector(".explorable-spec");
     const { name } = carrier.dataset;
-    if (!name) return JSON.parse(carrier.textContent);
+    if (!name) return carrier.textContent;
     await load(`charts/${name}.js`);
-    return structuredClone(received[name]);
+    const bytes = Uint8Array.from(atob(received[name]), (letter) => letter.charCodeAt(0));
+    return new Response(new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"))).text();
   }
 
   // ------------------------------------------------------------------ controls under a picture
@@ -195,8 +194,7 @@ window.explorables = (() => {
 
   // ------------------------------------------------------------------ charts
   async function showChart(figure) {
-    await loadAll(CHART);
-    const spec = await chartOf(figure);
+    const [text] = await Promise.all([chartOf(figure), load(VEGA)]);
     const { positions = {}, handles = [] } = figure.explorable.record;
     // At most one redraw a frame, whatever the slider sends; the picture is never built anew.
     let pending = null;
@@ -213,7 +211,7 @@ window.explorables = (() => {
     const signals = () => Object.fromEntries(controls.map((each) => [each.param, each.signal()]));
     const now = () => Object.fromEntries(controls.map((each) => [each.name, each.value()]));
     const picture = await chart.draw(
-      figure.querySelector(".explorable-view"), spec, signals(), figure.explorable.alt,
+      figure.querySelector(".explorable-view"), text, signals(), figure.explorable.alt,
     );
     if (!controls.length) return;
     const put = (values) => {
@@ -295,7 +293,7 @@ window.explorables = (() => {
 
   return {
     show: () => Promise.all(figures.map(show)), // draw them all now
-    receive(name, spec) { received[name] = spec; },
+    receive(name, packed) { received[name] = packed; },
     stage(name, module) { stages[name] = module; },
   };
 })();

@@ -64,8 +64,14 @@ FAULTS = r"""async (patience) => {
   ];
 }"""
 
-# Chromium writes a destination for an id only if the page itself links to it.
+# Chromium writes a destination for an id only if the page itself links to it. A section may begin at the foot of
+# one sheet and its heading on the next: the heading is the place.
 ANCHORS = r"""([ids, origin]) => {
+  for (const heading of document.querySelectorAll("section[id] > :is(h1, h2, h3, h4):first-child:not([id])")) {
+    const section = heading.parentElement;
+    heading.id = section.id;
+    section.removeAttribute("id");
+  }
   const top = document.createElement("div");
   top.id = origin;
   document.body.prepend(top);

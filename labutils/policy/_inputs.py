@@ -99,3 +99,13 @@ def number(name, value, rule, holds):
     if math.isnan(value) or not holds(value):
         raise ValueError(f"{name} {rule}; got {value!r}")
     return float(value)
+
+
+def whole(name, value, lowest):
+    """A whole number not below `lowest`, as it is.
+
+    Errors: ValueError when it is none.
+    """
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
+        raise ValueError(f"{name} must be a whole number >= {lowest}; got {value!r}")
+    return value

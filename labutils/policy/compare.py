@@ -16,6 +16,7 @@ import numpy as np
 from labutils import runtime
 from labutils.policy.harness import Loop, train
 from labutils.policy.methods import METHODS
+from labutils.policy.sweep import alone, rounded, versions
 from labutils.policy.tabular import Table
 from labutils.policy.trap import Trap, distinct
 
@@ -91,7 +92,7 @@ def one(name, value, loop, seeds, start=None, task=None):
     record = train(table, method(name, value), loop, seeds)
     end = {name: record[name][-1] for name in QUANTITIES} | {"distinct": distinct(task, table.logits)}
     curves = {name: [record[name].mean(1), record[name].std(1, ddof=1)] for name in QUANTITIES}
-    return _rounded({**end, "curves": curves, "step": record["step"][:, 0]})
+    return rounded({**end, "curves": curves, "step": record["step"][:, 0]})
 
 
 def reader_setting():
@@ -127,13 +128,13 @@ def run_transformer(names, setting, seeds, jobs=None, device=None):
     for name, runs in zip(names, records):
         stacked = {key: np.stack([r[key] for r in runs], 1) for key in runs[0]}     # [evaluations, seeds]
         step = stacked.pop("step")[:, 0]
-        rows.append({"method": name, "value": None, "step": step.tolist(), **_rounded({
+        rows.append({"method": name, "value": None, "step": step.tolist(), **rounded({
             **{key: x[-1] for key, x in stacked.items()},
             "curves": {key: [x.mean(1), x.std(1, ddof=1)] for key, x in stacked.items()
                        if not key.startswith("far_")},
             "start": {key: x[0] for key, x in stacked.items()}})})
     return {"seeds": seeds, "loop": asdict(_loop(setting)), "setting": asdict(setting), "device": device,
-            "versions": _versions(), "rows": rows}
+            "versions": versions(), "rows": rows}
 
 
 def _loop(setting):
@@ -144,29 +145,15 @@ def _loop(setting):
 def _warm(setting, seed, device):
     from labutils.policy import grpo
 
-    with _alone():
+    with alone():
         return grpo.warm_up(setting, seed, device)
 
 
 def _network(i, j, start, chosen, setting, seed, device):
     from labutils.policy.neural import Network
 
-    with _alone():
+    with alone():
         return i, j, train(Network(start, setting.task, device, far=True), chosen, _loop(setting), [seed])
-
-
-def _versions():
-    from labutils.policy import sweep
-
-    return sweep._versions()
-
-
-def _alone():
-    import torch
-
-    from labutils.policy import sweep
-
-    return sweep._alone(torch)
 
 
 def _two_or_more(seeds):
@@ -246,14 +233,6 @@ def paired(result, name, quantity, value=None, against="grpo"):
     error = d.std(ddof=1) / np.sqrt(len(d))
     t = d.mean() / error if error > 0 else (0.0 if d.mean() == 0 else float("inf") * np.sign(d.mean()))
     return float(d.mean()), float(error), float(t)
-
-
-def _rounded(value):
-    if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
-    if isinstance(value, (list, np.ndarray)):
-        return [_rounded(v) for v in value]
-    return float(f"{float(value):.4g}") if isinstance(value, (float, np.floating)) else value
 
 
 def main(arguments=None):

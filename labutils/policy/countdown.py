@@ -10,6 +10,8 @@ from itertools import product
 import numpy as np
 from array_api_compat import array_namespace
 
+from labutils.policy._inputs import whole
+
 SIGNS = "+-*"
 
 
@@ -30,9 +32,7 @@ class Countdown:
 
     def __post_init__(self):
         for name, lowest in (("numbers", 2), ("largest", 1), ("top", self.largest)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or value < lowest:
-                raise ValueError(f"{name} must be a whole number >= {lowest}; got {value!r}")
+            whole(name, getattr(self, name), lowest)
 
     @property
     def vocabulary(self):

@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import finite, number
+from labutils.policy._inputs import finite, number, whole
 from labutils.policy.selection import batch_covariance, steer_weight
 from labutils.policy.streaming import entropy_and_covariance
 
@@ -53,8 +53,7 @@ class Diagnosis:
         """
         if by not in ("covariance", "lone"):
             raise ValueError(f"by must be 'covariance' or 'lone'; got {by!r}")
-        if not isinstance(count, int) or count < 1:
-            raise ValueError(f"count must be a whole number >= 1; got {count!r}")
+        whole("count", count, 1)
         score = self.covariance if by == "covariance" else np.abs(self.lone)
         names = ("row", "position", "token", "log_prob", "advantage", "entropy", "lone", "covariance")
         return [{name: getattr(self, name)[i].item() for name in names}

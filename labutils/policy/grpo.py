@@ -13,6 +13,7 @@ import numpy as np
 import torch
 
 from labutils import runtime
+from labutils.policy._inputs import whole
 from labutils.policy.countdown import Countdown, Problems
 from labutils.policy.selection import (
     batch_covariance, clip_cov_mask, kl_cov_mask, steer_score, steer_weight,
@@ -53,8 +54,7 @@ class Setting:
                 raise ValueError(f"{name} must be > 0; got {value!r}")
         if self.prompts > self.pool:
             raise ValueError(f"prompts must be <= pool = {self.pool}; got {self.prompts}")
-        if self.group < 2:
-            raise ValueError(f"group must be >= 2; got {self.group}")
+        whole("group", self.group, 2)
 
 
 # ---------------------------------------------------------------- warm-up

@@ -22,7 +22,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import number
+from labutils.policy._inputs import number, whole
 
 
 # ---------------------------------------------------------------- what a method sees
@@ -245,10 +245,8 @@ class Loop:
             value = getattr(self, item.name)
             if item.name == "rate":
                 number("rate", value, *RULES["> 0"])
-            elif not isinstance(value, int) or isinstance(value, bool) or value < 1:
-                raise ValueError(f"{item.name} must be a whole number >= 1; got {value!r}")
-        if self.group < 2:
-            raise ValueError(f"group must be >= 2; got {self.group}")
+            else:
+                whole(item.name, value, 2 if item.name == "group" else 1)
         if self.prompts % self.minibatches:
             raise ValueError(f"minibatches must divide prompts = {self.prompts}; got {self.minibatches}")
 
@@ -313,10 +311,11 @@ def train(policy, method, loop, seeds, watch=None):
         raise ValueError(f"seeds must be {policy.runs}, one a run; got {len(seeds)}")
     run, record = Run(policy, loop, list(seeds)), []
 
-    def note():
-        record.append({"step": run.step, "tokens": run.spent, **policy.evaluate(run)})
+    def note(done):
+        run.step = done
+        record.append({"step": done, "tokens": run.spent, **policy.evaluate(run)})
 
-    note()
+    note(0)
     for run.step in range(loop.steps):
         run.turn = 0
         batch = method.sample(run)
@@ -335,9 +334,7 @@ def train(policy, method, loop, seeds, watch=None):
             watch(run, batch)
         method.after(run, batch)
         if (run.step + 1) % loop.every == 0 or run.step + 1 == loop.steps:
-            run.step += 1
-            note()
-            run.step -= 1
+            note(run.step + 1)
     as_numpy = lambda x: np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)      # noqa: E731
     return {name: np.stack([as_numpy(row[name]) + np.zeros_like(as_numpy(row["accuracy"]))
                             for row in record]) for name in record[0]}

@@ -96,19 +96,21 @@ def _worker(setting, seed, method, device, start_file, part_file):
     if file.exists():
         return
     unfinished = file.with_suffix(".unfinished")
-    with _alone(torch):
+    with alone():
         if method is None:
             torch.save(grpo.warm_up(setting, seed, device), unfinished)
         else:
             start = torch.load(start_file, weights_only=False)
             _, record = grpo.train(start, method, setting, seed, device)
-            unfinished.write_text(json.dumps(_rounded(summarise(record))), encoding="utf-8")
+            unfinished.write_text(json.dumps(rounded(summarise(record))), encoding="utf-8")
     unfinished.rename(file)
 
 
 @contextmanager
-def _alone(torch):
+def alone():
     """One thread and no bar of its own, for a run that has neighbours."""
+    import torch
+
     threads, shown = torch.get_num_threads(), os.environ.get("LABUTILS_PROGRESS", "")
     torch.set_num_threads(1)
     os.environ["LABUTILS_PROGRESS"] = "off"
@@ -159,7 +161,7 @@ def run(plan, seeds, folder, jobs=None, device=None):
     stage([(s, seed, None) for s in settings for seed in seeds], "warm-ups")
     stage([(s, seed, m) for s, methods in plan.values() for seed in seeds for m in methods], "runs")
 
-    result = {"seeds": seeds, "device": device, "versions": _versions(), "settings": {}, "runs": {}}
+    result = {"seeds": seeds, "device": device, "versions": versions(), "settings": {}, "runs": {}}
     for name, (setting, methods) in plan.items():
         result["settings"][name] = asdict(setting)
         result["runs"][name] = {}
@@ -217,19 +219,21 @@ def values(result, method, quantity, setting="full", at=-1):
     raise ValueError(f"quantity must be one of {', '.join(known)}; got {quantity!r}")
 
 
-def _versions():
+def versions():
+    """What computed a result: {"python", "numpy", "torch", "machine"}."""
     import torch
 
     return {"python": platform.python_version(), "numpy": np.__version__,
             "torch": torch.__version__, "machine": platform.machine()}
 
 
-def _rounded(value):
+def rounded(value):
+    """The same with four digits a number, arrays as lists; dicts and lists may be nested."""
     if isinstance(value, dict):
-        return {k: _rounded(v) for k, v in value.items()}
-    if isinstance(value, list):
-        return [_rounded(v) for v in value]
-    return float(f"{value:.4g}") if isinstance(value, float) else value
+        return {k: rounded(v) for k, v in value.items()}
+    if isinstance(value, (list, np.ndarray)):
+        return [rounded(v) for v in value]
+    return float(f"{float(value):.4g}") if isinstance(value, (float, np.floating)) else value
 
 
 def main(arguments=None):

@@ -8,7 +8,7 @@ import array_api_compat as compat
 import numpy as np
 
 from labutils.policy import trap
-from labutils.policy._inputs import finite, namespace
+from labutils.policy._inputs import finite, namespace, whole
 from labutils.policy.harness import Batch, at_rows
 from labutils.policy.softmax import log_softmax
 from labutils.policy.trap import ANSWER, FORK, OVER, Trap
@@ -31,8 +31,7 @@ class Table:
         if tuple(logits.shape) != (self.task.states, self.task.vocabulary):
             raise ValueError(f"logits must be {self.task.states} states by {self.task.vocabulary} tokens; "
                              f"got shape {tuple(logits.shape)}")
-        if not isinstance(runs, int) or isinstance(runs, bool) or runs < 1:
-            raise ValueError(f"runs must be a whole number >= 1; got {runs!r}")
+        whole("runs", runs, 1)
         self._like = np.zeros(1) if like is None else like
         self.xp = namespace(like=self._like)
         self.questions, self.runs = self.task.prompts, runs

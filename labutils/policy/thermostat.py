@@ -9,7 +9,7 @@ from math import comb
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import broadcast, finite, logits_namespace, namespace, number
+from labutils.policy._inputs import broadcast, finite, logits_namespace, namespace, number, whole
 from labutils.policy.softmax import discriminator, entropy, log_softmax, softmax
 
 
@@ -55,8 +55,7 @@ def thermostat(logits, target, alpha, warm=1.2, cool=0.8, drift=0.01, steps=4000
     Errors: ValueError when one is out of range; those of `at_temperature`.
     """
     xp = logits_namespace(logits)
-    if not isinstance(steps, int) or steps < 1:
-        raise ValueError(f"steps must be a whole number >= 1; got {steps!r}")
+    whole("steps", steps, 1)
     state = xp.zeros_like(logits[..., 0])
     target, alpha, warm, cool, drift = (
         _each(xp, name, value, state) for name, value in
@@ -96,8 +95,7 @@ def group_pressure(p, group, standard=True):
     p = np.asarray(p, dtype=float)
     if not ((p >= 0) & (p <= 1)).all():
         raise ValueError(f"p must lie in [0, 1]; got {p[~((p >= 0) & (p <= 1))].ravel()[0]}")
-    if not isinstance(group, int) or group < 2:
-        raise ValueError(f"group must be a whole number >= 2; got {group!r}")
+    whole("group", group, 2)
     right = np.arange(group + 1)
     ways = np.array([comb(group, int(r)) for r in right], dtype=float)
     chance = ways * p[..., None] ** right * (1 - p[..., None]) ** (group - right)

@@ -15,7 +15,7 @@ from functools import cached_property
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import finite, namespace, number
+from labutils.policy._inputs import finite, namespace, number, whole
 from labutils.policy.softmax import entropy, log_softmax
 
 FORK, THINK, ANSWER = 0, 1, 2       # parts of an answer, as in `Trap.part`
@@ -43,9 +43,7 @@ class Trap:
 
     def __post_init__(self):
         for name, lowest in (("base", 2), ("prompts", 1), ("digits", 1), ("sound", 1)):
-            value = getattr(self, name)
-            if not isinstance(value, int) or isinstance(value, bool) or value < lowest:
-                raise ValueError(f"{name} must be a whole number >= {lowest}; got {value!r}")
+            whole(name, getattr(self, name), lowest)
         if self.sound > self.base:
             raise ValueError(f"sound must be <= base = {self.base}, so that there is a shortcut; "
                              f"got {self.sound}")
@@ -204,7 +202,7 @@ def evaluate(task, logits, draws=16):
 
     Errors: ValueError when logits do not fit the task or draws < 1.
     """
-    _draws(draws)
+    whole("draws", draws, 1)
     xp, log_pi = _policy(task, logits)
     pi, d, H = xp.exp(log_pi), visits(task, logits), entropy(logits)
     p = success(task, logits)                                              # [2, ..., prompts]
@@ -261,7 +259,7 @@ def distinct(task, logits, draws=16):
     Whole sequences are counted, by writing down all that end right: the mean over both coins.
     Errors: as `evaluate`.
     """
-    _draws(draws)
+    whole("draws", draws, 1)
     xp, log_pi = _policy(task, logits)
     total = 0.0
     for payoff in task.payoff:
@@ -277,11 +275,6 @@ def distinct(task, logits, draws=16):
                 ..., _as(xp, state[row], logits), _as(xp, token, logits)]
             state = task.move[state[row], token]
     return total / (2 * task.prompts)
-
-
-def _draws(draws):
-    if not isinstance(draws, int) or isinstance(draws, bool) or draws < 1:
-        raise ValueError(f"draws must be a whole number >= 1; got {draws!r}")
 
 
 def _policy(task, logits):

@@ -6,7 +6,7 @@ A tree is a list of T arrays of logits; `levels[t]` has shape [..., V**t, V], on
 t tokens. The child of row i by token a is row i * V + a of the next level. Leading axes are a batch.
 """
 
-from labutils.policy._inputs import broadcast, finite, logits_namespace, namespace
+from labutils.policy._inputs import broadcast, finite, logits_namespace, namespace, whole
 from labutils.policy.softmax import covariance, entropy, entropy_change, log_softmax, softmax
 
 
@@ -17,8 +17,7 @@ def random_tree(rng, actions=3, depth=4, scale=1.0, batch=()):
     Errors: ValueError when actions < 1 or depth < 1.
     """
     for name, value in (("actions", actions), ("depth", depth)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
+        whole(name, value, 1)
     return [scale * rng.standard_normal((*batch, actions**t, actions)) for t in range(depth)]
 
 

@@ -1,6 +1,9 @@
 """Badges, claims, quoted numbers and pictures, built for real in a tiny book."""
 
+import base64
+import gzip
 import json
+import re
 
 import pytest
 from labutils.checks import MIME as CHECK, Record
@@ -79,10 +82,17 @@ def test_claim_label_is_held_to_its_form(tiny_book):
 
 
 def test_results_table_lists_every_check(tiny_book):
-    page = EQUATION + "\n```{results}\n```\n\n{lab-count}`checks` checks, {lab-count}`variants` variants\n"
+    page = EQUATION + "\n```{results} lab\n```\n\n```{results}\n```\n\n{lab-count}`checks` checks, {lab-count}`variants` variants\n"
     assert book_with(tiny_book, page, [record("eq-a", caught=("x < y", "z"))]) == ""
     html = tiny_book.html("page")
     assert '<table class="results">' in html and "x &lt; y, z" in html and "1 checks, 2 variants" in html
+    cells = ["1", "0", "0", "1", "2"]  # equations, claims, numbers, checks, variants
+    assert "".join(f"<td>{cell}</td>" for cell in cells) in html
+
+
+def test_results_of_a_part_without_checks_are_reported(tiny_book):
+    page = EQUATION + "\n```{results} waves\n```\n"
+    assert "no lab of waves has a check" in book_with(tiny_book, page, [record("eq-a")])
 
 
 @pytest.fixture
@@ -102,8 +112,10 @@ def test_explorable_stands_in_the_lab_and_in_the_page(tiny_book, spec):
     for name in ("page", "notebooks/lab"):
         html = tiny_book.html(name)
         assert '<figure class="explorable" id="explore-step">' in html
-        blob = html.split('class="explorable-spec">')[1].split("</script>")[0]
-        assert json.loads(blob)["title"] == {"text": "</script>", "color": "currentColor"}
+        name = re.search(r'class="explorable-spec" data-name="(\w+)"', html).group(1)
+        script = (tiny_book.target / f"_static/charts/{name}.js").read_text("utf8")
+        chart = json.loads(gzip.decompress(base64.b64decode(script.split('"')[3])))["wide"]["chart"]
+        assert chart["title"]["text"] == "</script>" and "#737a84" not in json.dumps(chart)
 
 
 @pytest.mark.parametrize("target, message", [("lab#other", "has no explorable 'other'"), ("gone#step", "no notebook")])
@@ -120,7 +132,7 @@ def test_picture_is_inline_in_the_colour_of_the_page(tiny_book):
     html = tiny_book.html("notebooks/lab")
     assert 'aria-label="A &quot;line&quot; that rises"' in html
     assert "metadata" not in html and "fill: currentColor" in html
-    assert 'id="picture-0-m1"' in html and 'xlink:href="#picture-1-m1"' in html and "url(#picture-1-m1)" in html
+    assert 'id="p0_0"' in html and 'xlink:href="#p1_0"' in html and "url(#p1_0)" in html
 
 
 def test_a_check_is_shown_with_its_equation_and_its_cell(tiny_book):

@@ -1,5 +1,7 @@
 """How an explorable stands in a page: controls from the start, large charts in shared files, stages."""
 
+import base64
+import gzip
 import json
 import re
 
@@ -10,6 +12,12 @@ import pytest
 def ext(tiny_book):  # puts book/_ext on the path
     import explorable_ext
     return explorable_ext
+
+
+@pytest.fixture
+def charts(tiny_book):
+    import charts
+    return charts
 
 
 @pytest.fixture
@@ -57,22 +65,54 @@ def test_the_place_of_a_picture_is_kept_for_it(records, spec, wide, narrow):
     assert f"--wide: {wide}px; --narrow: {narrow}px" in records.vega_figure(spec, RECORD)
 
 
-def test_a_large_chart_moves_to_a_file_that_its_content_names(ext, records):
-    large = {"mark": "bar", "data": {"values": [{"x": i, "text": "</script>"} for i in range(200)]}}
+def unpacked(script):
+    packed = re.fullmatch(r'explorables\.receive\("\w{16}", "([\w+/=]*)"\);\n', script).group(1)
+    return json.loads(gzip.decompress(base64.b64decode(packed)))
+
+
+def test_a_chart_is_compiled_and_moves_to_a_file_that_its_content_names(ext, records):
+    rows = [{"x": i, "text": "</script>"} for i in range(200)]
+    large = {"mark": "bar", "data": {"values": rows}}
     html, files = ext.share(records.vega_figure(large, RECORD))
     (name, script), = files.items()
     assert "values" not in html and f'data-name="{name[:-3]}"' in html
-    blob = re.fullmatch(r'explorables\.receive\("\w{16}", (.*)\);\n', script).group(1)
-    assert json.loads(blob) == large
+    assert unpacked(script)["data"] == [rows] and len(script) < len(json.dumps(large)) / 3
     again, same = ext.share(records.vega_figure(large, {**RECORD, "name": "other"}))
     assert same == files, "pages that show the same chart share its file"
     large["data"]["values"][0]["x"] = 7
     assert ext.share(records.vega_figure(large, RECORD))[1].keys() != files.keys()
 
 
-def test_a_small_chart_stays(ext, records):
-    html = records.vega_figure({"mark": "bar"}, RECORD)
-    assert ext.share(html) == (html, {})
+def test_a_small_chart_stays(ext, records, monkeypatch):
+    monkeypatch.setattr(ext, "INLINE", 10_000)
+    html, files = ext.share(records.vega_figure({"mark": "bar", "description": "</script>"}, RECORD))
+    chart = json.loads(re.search(r'explorable-spec">(.*?)</script>', html).group(1))
+    assert files == {} and chart["wide"]["chart"]["marks"] and chart["wide"]["widths"] == [[1, 0]]
+
+
+def test_what_a_chart_takes_from_its_page_is_left_open(charts):
+    x = {"x": {"field": "a", "type": "quantitative"}}
+    plot = {"mark": "point", "encoding": x}
+    chart = charts.compiled({"data": {"values": [{"a": 1}]}, "hconcat": [plot, {"vconcat": [plot, plot]}]})
+    assert chart["data"] == [[{"a": 1}]]
+    assert chart["wide"]["widths"] == [[0.5, -76]] and chart["narrow"]["widths"] == [[1, -64]]
+    text = json.dumps(chart)
+    assert all(f'"{word}"' in text for word in ("@width0", "@data0", "@ticks", "@limit", "@columns"))
+    assert "9000" not in text and "@font" in text
+
+
+def test_a_chart_that_the_pages_cannot_draw_is_named(charts):
+    with pytest.raises(ValueError, match="a chart asks for .*geoshape.* which book/_static/vendor/vega/entry.js leaves out"):
+        charts.compiled({"mark": "geoshape", "data": {"values": [{"type": "Point", "coordinates": [1, 2]}]}})
+
+
+def test_a_chart_that_computes_with_its_width_is_refused(charts, monkeypatch):
+    spec = {"mark": "bar", "data": {"values": [{"a": 1}]}, "encoding": {"x": {"field": "a", "type": "quantitative"}}}
+    honest = charts.vl_convert.vegalite_to_vega
+    monkeypatch.setattr(charts.vl_convert, "vegalite_to_vega",
+                        lambda spec, **rest: {**honest(spec, **rest), "half": spec["width"] // 2})
+    with pytest.raises(ValueError, match="computes with its width"):
+        charts.compiled(spec)
 
 
 def test_a_stage_becomes_an_ordinary_script(ext):

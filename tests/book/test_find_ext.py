@@ -1,9 +1,7 @@
 """The index of the search, made of a tiny book and of the real one."""
 
 import json
-import os
 import re
-from pathlib import Path
 
 import pytest
 from test_checks_ext import record
@@ -95,8 +93,7 @@ def test_the_index_of_sphinx_is_gone(entries, tiny_book):
     assert not (tiny_book.target / "searchindex.js").exists()
 
 
-def test_every_result_of_the_real_book_arrives(root):
-    site = Path(os.environ.get("SITE") or root / "_build" / "html")
+def test_every_result_of_the_real_book_arrives(site):
     text = (site / "_static" / "find-index.js").read_text("utf8")
     found = json.loads(text.removeprefix("window.bookIndex=").removesuffix(";\n"))
     ids = {name: set(re.findall(r'\bid="([^"]+)"', (site / name).read_text("utf8"))) for name, _ in found["pages"]}

@@ -70,8 +70,8 @@ def test_a_thin_picture_is_the_same_picture():
     svg = ('<svg width="5pt"><defs><path id="m" d="M 0 0 \nL 0 3.5 \n" style="fill: red"/></defs>\n <g id="idle">\n'
            '<use xlink:href="#m" x="1.23456" style="fill: red"/></g><text style="top: 1.2345px">a  b</text></svg>')
     assert svg_thin.thin(svg, "p1") == (
-        '<svg width="5pt"><style>.p1-0{fill: red}</style><defs><path id="m" d="M0 0L0 3.5" class="p1-0"/></defs>'
-        '<use xlink:href="#m" x="1.23" class="p1-0"/><text style="top: 1.2345px">a  b</text></svg>')
+        '<svg width="5pt"><style>.p1-0{fill: red}</style><defs><path id="p1_0" d="M0 0L0 3.5" class="p1-0"/></defs>'
+        '<use xlink:href="#p1_0" x="1.23" class="p1-0"/><text style="top: 1.2345px">a  b</text></svg>')
 
 
 def test_path_letters_repeat_only_where_they_must():

@@ -1,11 +1,10 @@
 """Bytes of the built book, which are facts and hold everywhere. Times are in bench/pages.py."""
 
-import os
 import re
 from pathlib import Path
 
 import pytest
-from build import ROOT, pages
+from build import pages
 
 KB = 1000
 # A chart's data may stand in the page or in a file of its own; it is not counted here.
@@ -15,14 +14,6 @@ LIST = re.compile(r'<nav class="bd-links.*?</nav>', re.S)
 SCRIPT = re.compile(r'<script[^>]* src="([^"?]+)')
 SHEET = re.compile(r'<link rel="stylesheet"[^>]* href="([^"?]+)')
 MATH = "vendor/mathjax"
-
-
-@pytest.fixture(scope="module")
-def site():
-    folder = Path(os.environ.get("SITE") or ROOT / "_build" / "html")
-    if not (folder / "index.html").is_file():
-        pytest.fail(f"no built book in {folder}: run make book first")
-    return folder
 
 
 def html(site, name):
@@ -38,8 +29,8 @@ def size(site, name, pattern):
 def test_a_page_is_light(site, name):
     weight = len(LIST.sub("", CHART.sub("", html(site, name))).encode())
     lab = name.startswith("notebooks/")
-    lists = {"book/api": 450, "book/atlas": 230, "book/results": 230}  # they grow with the book
-    assert weight <= (400 if lab else lists.get(name, 200)) * KB
+    part_list = name.startswith(("book/api", "book/atlas", "book/results"))  # to be looked through, not read
+    assert weight <= (400 if lab else 230 if part_list else 200) * KB
     assert size(site, name, SHEET) <= 260 * KB  # fonts included, shared by all pages
 
 

@@ -1,7 +1,7 @@
 """The built book in a real browser, opened from disk."""
 
-import os
 import sys
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
@@ -16,15 +16,6 @@ PATIENCE = 30_000  # milliseconds to wait for something that normally takes one 
 def pytest_generate_tests(metafunc):
     if "page_name" in metafunc.fixturenames:
         metafunc.parametrize("page_name", pages())
-
-
-@pytest.fixture(scope="session")
-def site():
-    """The folder of the built site (SITE in the environment names another one)."""
-    folder = Path(os.environ.get("SITE") or ROOT / "_build" / "html")
-    if not (folder / "index.html").is_file():
-        pytest.fail(f"no built book in {folder}: run make book first")
-    return folder
 
 
 @pytest.fixture
@@ -70,16 +61,18 @@ class Reader:
         if kind in ("error", "warning"):
             self.complaints.append(text)
 
-    def open(self, name, query=""):
+    def open(self, name, query="", figures=True):
         self.tab.goto((self.site / f"{name}.html").as_uri() + query)
-        self.settle()
+        self.settle(figures)
         return self.tab
 
-    def settle(self):
-        """Wait until the equations are set and every figure of the page is drawn."""
+    def settle(self, figures=True):
+        """Wait until the equations are set and, if wanted, every figure of the page is drawn."""
         self.tab.wait_for_load_state("load")
         if self.tab.locator(".math").count():
             self.tab.wait_for_selector("html[data-math=ready]")
+        if not figures:
+            return
         for figure in self.tab.locator("figure.explorable").all():
             if not figure.evaluate("f => Boolean(f.closest('details:not([open])'))"):
                 figure.scroll_into_view_if_needed()
@@ -94,9 +87,9 @@ class Reader:
         return [url for url in self.requests if not url.startswith(("file:", "data:", "blob:"))]
 
 
-@pytest.fixture
-def read(chromium, site):
-    """read(width=1280, scheme="light") gives a Reader; contexts are closed after the test."""
+@contextmanager
+def readers(chromium, site):
+    """new(width=1280, scheme="light") gives a Reader; contexts are closed in the end."""
     contexts = []
 
     # The tests' own waits evaluate strings, which the pages' policy forbids: test_policy.py keeps it on.
@@ -109,3 +102,17 @@ def read(chromium, site):
     yield new
     for context in contexts:
         context.close()
+
+
+@pytest.fixture
+def read(chromium, site):
+    """read(width=1280, scheme="light") gives a Reader of this test's own."""
+    with readers(chromium, site) as new:
+        yield new
+
+
+@pytest.fixture(scope="module")
+def read_together(chromium, site):
+    """The same for tests of one file that only read a page."""
+    with readers(chromium, site) as new:
+        yield new

@@ -20,7 +20,8 @@ CUT_OFF = """() => {
 }"""
 EQUATIONS = """() => [...document.querySelectorAll(".math")].filter((e) =>
   !e.querySelector("mjx-container svg") || !e.querySelector("mjx-assistive-mml math")
-  || e.querySelector("[data-mjx-error]")).map((e) => e.textContent.slice(0, 80))"""
+  || e.querySelector("[data-mjx-error], mjx-container text")) // text: a letter that no file of the font holds
+  .map((e) => e.textContent.slice(0, 80))"""
 FIGURES = """() => [...document.querySelectorAll(".explorable, .picture")].filter((f) => {
   if (f.closest("details:not([open])")) return false;
   const height = f.querySelector("svg")?.getBoundingClientRect().height ?? 0;

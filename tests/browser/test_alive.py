@@ -6,6 +6,10 @@ SHAPES = """f => [...f.querySelectorAll("svg path, svg line, svg text")].map(
   (mark) => [mark.getAttribute("d"), mark.getAttribute("transform"), mark.textContent].join()
 ).sort().join("|")"""
 SPOKEN = "s => s.getAttribute('aria-valuetext')"
+# The key that moves a box or a list to another value; a list may stand at its end.
+OTHER = """s => !s.matches("select") ? "Space"
+  : s.selectedIndex < s.options.length - 1 ? "ArrowDown" : "ArrowUp"
+"""
 # The text colour at the graphic: axes and labels are drawn in currentColor.
 INK = "f => getComputedStyle(f.querySelector('svg text')).fill"
 
@@ -59,7 +63,7 @@ def test_every_explorable_of_the_book_moves_by_keyboard(read, with_explorable):
             for switch in figure.locator("input[type=checkbox], select").all():
                 before = figure.evaluate(SHAPES)
                 switch.focus()
-                switch.press("ArrowDown" if switch.evaluate("s => s.matches('select')") else "Space")
+                switch.press(switch.evaluate(OTHER))
                 assert changed(figure, before), label
                 assert switch.evaluate("s => s.labels[0]?.textContent.trim()"), f"{label}: no name"
         assert reader.complaints == [], name

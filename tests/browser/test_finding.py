@@ -10,8 +10,17 @@ CARD, PANEL = "#meaning-card:popover-open", "#meanings:popover-open"
 
 @pytest.fixture
 def chapter(read):
+    """A page that a test may change; its figures play no part."""
     reader = read()
-    reader.open(CHAPTER)
+    reader.open(CHAPTER, figures=False)
+    return reader
+
+
+@pytest.fixture(scope="module")
+def searched(read_together):
+    """A page for tests that only search."""
+    reader = read_together()
+    reader.open(CHAPTER, figures=False)
     return reader
 
 
@@ -60,16 +69,16 @@ def test_the_index_is_loaded_with_the_first_search_and_not_before(chapter):
     ("two gradients two", "Pages", "4. Two gradients", f"{CHAPTER}.html#two-gradients-two-covariances"),
     ("grows certain", "Pages", "Why entropy falls", f"{CHAPTER}.html"),  # full text
 ])
-def test_the_first_answer_is_what_was_meant(chapter, words, kind, title, address):
-    group = search(chapter.tab, words)
+def test_the_first_answer_is_what_was_meant(searched, words, kind, title, address):
+    group = search(searched.tab, words)
     assert group.locator(".find-kind").inner_text().split(" ")[0].lower() == kind.lower()
     first = group.locator("[role=option]").first
     assert first.locator(".find-title").inner_text().startswith(title)
-    assert first.evaluate("a => a.href").removeprefix(chapter.site.as_uri() + "/") == address
+    assert first.evaluate("a => a.href").removeprefix(searched.site.as_uri() + "/") == address
 
 
-def test_an_equation_shows_its_formula_and_where_it_stands(chapter):
-    first = search(chapter.tab, "entropy covariance").locator("[role=option]").first
+def test_an_equation_shows_its_formula_and_where_it_stands(searched):
+    first = search(searched.tab, "entropy covariance").locator("[role=option]").first
     assert "Cov_π(log π, Δz)" in first.locator(".find-formula").inner_text()
     place = first.locator(".find-page").inner_text()
     assert "The change of entropy is a covariance" in place and "Why entropy falls" in place
@@ -295,8 +304,7 @@ def arrived(read):
     reader = read()
     arrive(reader, CHAPTER, "solution-ex-noise")
     reader.tab.add_style_tag(content="* { overflow-anchor: none }")  # a help that not every browser gives
-    # Pictures far away are drawn when the page is idle: let them, so that only the test makes it grow.
-    reader.tab.wait_for_function("[...document.querySelectorAll('figure.explorable')].every((f) => f.dataset.drawn)")
+    reader.tab.evaluate("explorables.show()")  # so that only the test makes the page grow
     reader.tab.wait_for_timeout(300)
     return reader.tab
 

@@ -113,7 +113,7 @@ def test_what_is_no_address_is_refused_in_words(with_hub, text):
 @pytest.mark.parametrize("width", [390, 320])
 def test_buttons_fit_a_phone(read, with_sign, width):
     for name in with_sign('class="launch"'):
-        tab = read(width=width).open(name)
+        tab = read(width=width).open(name, figures=False)
         nav = tab.locator("nav.launch")
         assert nav.evaluate("n => n.scrollWidth <= n.clientWidth"), name
         assert tab.evaluate("document.documentElement.scrollWidth") <= width, name

@@ -3,9 +3,17 @@
 A visit looks at everything that must hold of any page, and tells all faults that it finds together.
 """
 
+from pathlib import Path
+from urllib.parse import unquote, urlsplit
+
 import facts
 
 FOLDS = "document.querySelector('main details:not([open]), .toggle-hidden')"
+FIRST_LOAD = {"book": 1_650_000, "notebooks": 1_800_000}  # bytes of a page with all that it loads, not packed
+STILL = """async () => {
+  for (let frames = 0; frames < 2; frames += 1) await new Promise(requestAnimationFrame);
+  await Promise.allSettled(document.getAnimations().map((each) => each.finished));
+}"""
 SPEAKS = 20  # characters that a text alternative needs at least to say what a picture shows
 
 
@@ -23,6 +31,11 @@ class Visit:
         if found not in ([], 0, None):
             self.faults.append(f"{fact}: {found}")
 
+    def weight(self):
+        """Bytes of the page and of all that it has loaded so far."""
+        files = {Path(unquote(urlsplit(url).path)) for url in self.reader.requests if url.startswith("file:")}
+        return sum(path.stat().st_size for path in files)
+
     def scroll(self):
         """Down to the end as a reader does, then back, until the page has come to rest."""
         for top in range(0, self.tab.evaluate("document.documentElement.scrollHeight"), 800):
@@ -38,7 +51,10 @@ class Visit:
 
     def resize(self, width):
         self.tab.set_viewport_size({"width": width, "height": 800})
-        self.tab.wait_for_timeout(700)  # pictures and equations follow when the width has come to rest
+        if self.tab.evaluate("Boolean(document.querySelector('.math, figure.explorable'))"):
+            self.tab.wait_for_timeout(700)  # pictures and equations follow when the width has come to rest
+            self.tab.evaluate("async () => { await window.MathJax?.startup.promise; }")
+        self.tab.evaluate(STILL)  # the sidebars slide
 
     def unfold(self):
         self.tab.evaluate(facts.UNFOLD)
@@ -51,12 +67,15 @@ class Visit:
         self.see("refused by the policy", self.tab.evaluate("refused"))
         self.see("asked of the outside", self.reader.outside)
         self.see("complaints", self.reader.complaints)
+        self.see("letters not in the list: run book/_tools/list_letters.py", [r for r in self.reader.requests if "/dynamic/" in r])
         assert not self.faults, "\n".join(self.faults)
 
 
 def test_a_page_on_a_desk(read, page_name):
     visit = Visit(read, page_name, 1280, "light")
     tab = visit.tab
+    weight = visit.weight()
+    visit.see("bytes of a first visit", weight if weight > FIRST_LOAD.get(page_name.split("/")[0], 0) else [])
     visit.scroll()
     shift = tab.evaluate("shift")
     visit.see("the page jumps", [shift] if shift >= facts.LIMIT else [])

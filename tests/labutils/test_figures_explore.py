@@ -41,17 +41,10 @@ def test_colours_stand_out_on_both_pages(page, colour):
     assert (high + 0.05) / (low + 0.05) >= 3
 
 
-def test_book_knows_the_ink():
-    import importlib.util
-    import pathlib
+def test_book_knows_the_ink(root, monkeypatch):
+    monkeypatch.syspath_prepend(root / "book" / "_ext")
+    import records
 
-    path = pathlib.Path(__file__).parents[2] / "book" / "_ext" / "records.py"
-    spec = importlib.util.spec_from_file_location("records", path)
-    records = importlib.util.module_from_spec(spec)
-    import sys
-
-    sys.modules["records"] = records
-    spec.loader.exec_module(records)
     assert records.INK == figures.INK
 
 

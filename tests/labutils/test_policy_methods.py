@@ -30,18 +30,10 @@ from labutils.policy.methods.tokens import (  # noqa: E402
 from labutils.policy.tabular import Table  # noqa: E402
 from labutils.policy.trap import Trap  # noqa: E402
 
-pytestmark = pytest.mark.filterwarnings("error::RuntimeWarning")
+pytestmark = [pytest.mark.filterwarnings("error::RuntimeWarning"), pytest.mark.usefixtures("one_thread")]
 R, B, G, T, V = 2, 6, 8, 6, 7
 N = B * G
 TASK = Trap(base=4, prompts=3, digits=3, sound=2)
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
 
 
 # ---------------------------------------------------------------- a scene: a batch, and a moved policy

@@ -24,17 +24,11 @@ SMALL = Setting(task=EASY, width=32, layers=1, heads=2, held_out=16, pool=24, wa
                 warm_batch=64, steps=3, prompts=8, group=4, probes=8, every=2)
 
 
-@pytest.fixture(scope="module", autouse=True)
-def one_thread():
-    """How many threads share a sum decides its last digits; `start` must see the same number."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
+pytestmark = pytest.mark.usefixtures("one_thread")
 
 
 @pytest.fixture(scope="module")
-def start():
+def start(one_thread):
     return grpo.warm_up(SMALL, seed=5, device="cpu")
 
 
@@ -366,7 +360,7 @@ def test_bad_input_of_runs(start):
         Setting(steps=0)
     with pytest.raises(ValueError, match="prompts must be <= pool = 256; got 300"):
         Setting(prompts=300)
-    with pytest.raises(ValueError, match="group must be >= 2; got 1"):
+    with pytest.raises(ValueError, match="group must be a whole number >= 2; got 1"):
         Setting(group=1)
     with pytest.raises(ValueError, match="pool \\+ held_out must be <= 62 problems; got 60 \\+ 16"):
         grpo.warm_up(replace(SMALL, pool=60), seed=0)

@@ -381,7 +381,7 @@ def test_bad_input():
     ({"steps": 0}, "steps must be a whole number >= 1; got 0"),
     ({"epochs": 1.5}, "epochs must be a whole number >= 1; got 1.5"),
     ({"every": True}, "every must be a whole number >= 1; got True"),
-    ({"group": 1}, "group must be >= 2; got 1"),
+    ({"group": 1}, "group must be a whole number >= 2; got 1"),
     ({"rate": 0}, "rate must be > 0 and finite; got 0"),
     ({"rate": math.inf}, "rate must be > 0 and finite; got inf"),
     ({"prompts": 6, "minibatches": 4}, "minibatches must divide prompts = 6; got 4"),

@@ -178,3 +178,24 @@ def test_the_weight_of_dcpo_is_the_tempered_over_the_plain_probability():
     tempered = thermostat.at_temperature(batch.log_pi, 1.7)
     rho = np.exp(np.take_along_axis(tempered - batch.log_pi, batch.tokens[..., None], -1)[..., 0])
     assert np.allclose(A, 0.1 / 1.1 * rho * batch.live, atol=1e-12)
+
+
+# ---------------------------------------------------------------- the stored runs
+
+def test_the_stored_runs_hold_what_the_plan_says():
+    from labutils.policy import thermostat_runs
+
+    stored = thermostat_runs.load()
+    assert list(stored) == list(thermostat_runs.plan())
+    for row in stored.values():
+        assert set(row) == set(thermostat_runs.KEPT)
+        assert all(values.shape == (64,) and np.isfinite(values).all() for values in row.values())
+        assert ((row["locked"] >= 0) & (row["locked"] <= 1)).all() and (row["entropy"] < np.log(9)).all()
+
+
+def test_a_run_is_repeated_to_the_last_digit():
+    from labutils.policy import thermostat_runs
+
+    some = {"DCPO 0.6": thermostat_runs.plan()["DCPO 0.6"]}
+    loop = Loop(steps=3, prompts=8, group=8, every=3)
+    assert thermostat_runs.run(some, [1, 2], loop) == thermostat_runs.run(some, [1, 2], loop)

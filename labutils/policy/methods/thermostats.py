@@ -27,9 +27,8 @@ class ArbitraryEntropy(Method):
     rules = {"target": ">= 0", "alpha": ">= 0", "warm": "> 0", "cool": "> 0"}
 
     def more(self, run, batch):
-        xp = batch.xp
-        below = batch.mean(batch.entropy) < self.target
-        T = xp.where(below, self.warm + 0.0 * batch.mean(batch.entropy), self.cool)
+        H = batch.mean(batch.entropy)
+        T = batch.xp.where(H < self.target, self.warm + 0.0 * H, self.cool)
         again = batch.prompts[..., :: batch.group]
         extra = run.ask(again[..., : max(again.shape[-1] // 4, 1)], temperature=T, use="at temperature")
         extra.reward = extra.right
