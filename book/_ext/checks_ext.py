@@ -236,14 +236,13 @@ def results_table(app, docname, part):
         uri = home(app, docname, label)
         name = f'<a href="{uri}">{label}</a>' if uri else label
         for check in checks:
-            if part_of(check.docname) != part:
-                continue
-            lab = escape(check.docname.removeprefix(f"notebooks/{part}/"))
-            quote = f"; quoted as {escape(records.minus(check.quote))}" if check.quote else ""
-            rows.append((name, escape(check.kind), f"{escape(check.rule)}{quote}", escape(", ".join(check.caught)),
-                         check.margin, f'<a href="{address(app, docname, check)}">{lab}</a>'))
-    return table("All checks of this part", "Every check of this part, as the committed notebooks record it.",
-                 ("Equation, claim or number", "Kind", "Rule", "Wrong variants caught", "Margin", "Lab"), rows)
+            if part_of(check.docname) == part:
+                quote = f"; quoted as {escape(records.minus(check.quote))}" if check.quote else ""
+                kind = f'<a href="{address(app, docname, check)}">{escape(check.kind)}</a>'
+                rows.append((name, kind, f"{escape(check.rule)}{quote}", escape(", ".join(check.caught)), check.margin))
+    return table("All checks of this part", "Every check of this part, as the committed notebooks record it. "
+                 "The name leads to the page, the kind to the lab.",
+                 ("Equation, claim or number", "Kind", "Rule", "Wrong variants caught", "Margin"), rows)
 
 
 def lab_rows(app, docname, ledger):

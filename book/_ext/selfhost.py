@@ -297,7 +297,8 @@ def clean(site):
         if (less := thin(script)) != script:
             path.write_text(less, encoding="utf8")
     written = {path: path.read_text(encoding="utf8") for path in sorted(site.rglob("*.html"))}
-    pages = {path: localise(html, "../" * (len(path.relative_to(site).parts) - 1)) for path, html in written.items()}
+    lighter = {path: html.replace("math notranslate nohighlight", "math notranslate") for path, html in written.items()}
+    pages = {path: localise(html, "../" * (len(path.relative_to(site).parts) - 1)) for path, html in lighter.items()}
     pages |= theme_styles.merge(site, pages)
     for path, html in pages.items():
         if (sealed := policy.seal(html)) != written[path]:
