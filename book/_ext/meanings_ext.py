@@ -138,12 +138,11 @@ def _touches(node):
 
 def definitions(env):
     """{term: its definition as a node}, from the pages with a glossary."""
-    found = {}
-    for docname in sorted({docname for docname, _ in terms(env).values()}):
+    names, found = {place: name for name, place in terms(env).items()}, {}
+    for docname in sorted({docname for docname, _ in names}):
         for item in env.get_doctree(docname).findall(nodes.definition_list_item):
-            names = [node for node in item.children if isinstance(node, nodes.term)]
-            for name in names:
-                found[name.astext()] = item.children[-1]
+            for node in item.findall(nodes.term):  # by its id: its text may have other apostrophes
+                found |= {names[docname, anchor]: item.children[-1] for anchor in node["ids"] if (docname, anchor) in names}
     return found
 
 

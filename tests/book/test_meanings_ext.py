@@ -23,6 +23,9 @@ Score
 
 PPO
   A method.
+
+Otsu's threshold
+  A cut.
 ```
 """
 TOC = "# Home\n\n```{toctree}\nbook/notation\nbook/glossary\nbook/policy/one\nbook/waves/two\n```\n"
@@ -76,6 +79,7 @@ def test_the_meanings_lie_in_one_file(book):
     term = data(book)["terms"]["book/glossary.html#term-Natural-gradient"]
     assert term == {"term": "Natural gradient",
                     "meaning": 'The gradient &lt;of&gt; a law, <span class="math">\\(F^{-1}g\\)</span>.'}
+    assert [each["meaning"] for each in data(book)["terms"].values() if each["term"].startswith("Otsu")] == ["A cut."]
 
 
 def test_the_first_use_of_a_telling_term_is_a_link(book):
