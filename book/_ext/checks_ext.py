@@ -239,7 +239,7 @@ def results_table(app, docname, part):
             if part_of(check.docname) == part:
                 quote = f"; quoted as {escape(records.minus(check.quote))}" if check.quote else ""
                 kind = f'<a href="{address(app, docname, check)}">{escape(check.kind)}</a>'
-                rows.append((name, kind, f"{escape(check.rule)}{quote}", escape(", ".join(check.caught)), check.margin))
+                rows.append((name if check is checks[0] else label, kind, f"{escape(check.rule)}{quote}", escape(", ".join(check.caught)), check.margin))
     return table("All checks of this part", "Every check of this part, as the committed notebooks record it. "
                  "The name leads to the page, the kind to the lab.",
                  ("Equation, claim or number", "Kind", "Rule", "Wrong variants caught", "Margin"), rows)

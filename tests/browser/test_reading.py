@@ -73,6 +73,9 @@ def test_all_steps_unfold_and_fold(stepped):
     for reader in stepped():
         tab, button = reader.tab, reader.tab.locator(".steps-all button")
         count = tab.locator("details.step").count()
+        assert button.count() == (count > 2)  # two are opened by hand
+        if count <= 2:
+            continue
         assert button.inner_text() == f"Unfold all {count} steps"
         button.focus()
         button.press("Enter")
@@ -86,7 +89,7 @@ def test_all_steps_unfold_and_fold(stepped):
 
 def test_a_link_to_a_folded_step_opens_it(read, site, with_sign):
     for name in with_sign('class="step"'):
-        step = re.findall(r'<details class="step" name="steps" id="([^"]+)"', (site / f"{name}.html").read_text("utf8"))[2]
+        step = re.findall(r'<details class="step" name="steps" id="([^"]+)"', (site / f"{name}.html").read_text("utf8"))[-1]
         tab = read().tab
         tab.goto((site / f"{name}.html").as_uri() + f"#{step}")
         tab.wait_for_selector("html[data-math=ready]")
