@@ -10,7 +10,9 @@ from pathlib import Path
 import numpy as np
 
 from labutils.policy import methods
+from labutils.policy.compare import START
 from labutils.policy.harness import Loop, Method, train
+from labutils.policy.sweep import rounded
 from labutils.policy.tabular import Table
 from labutils.policy.trap import Trap
 
@@ -36,8 +38,8 @@ def run(plan, seeds, loop=None):
     """
     loop, task, result = loop or Loop(steps=300, every=300), Trap(), {}
     for name, method in plan.items():
-        curves = train(Table(task, task.start(sound=0.2), runs=len(seeds)), method, loop, seeds)
-        result[name] = {key: [float(f"{x:.4g}") for x in curves[key][-1]] for key in KEPT}
+        curves = train(Table(task, task.start(**START), runs=len(seeds)), method, loop, seeds)
+        result[name] = rounded({key: curves[key][-1] for key in KEPT})
     return result
 
 
