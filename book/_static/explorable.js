@@ -279,7 +279,8 @@ window.explorables = (() => {
     near.observe(figure);
   }
   // Printing does not wait for drawing, so draw what is far from the screen too, one figure after
-  // the other, when nothing else is to do. What is folded away is drawn at the last moment.
+  // the other, when nothing else is to do: from the first sign of a reader on, so that a first look
+  // loads what it sees and no more. What is folded away is drawn at the last moment.
   const whenIdle = window.requestIdleCallback ?? ((task) => setTimeout(task, 200));
   const rest = [...figures];
   async function drawRest() {
@@ -288,7 +289,12 @@ window.explorables = (() => {
     if (figure.checkVisibility()) await show(figure);
     whenIdle(drawRest);
   }
-  window.addEventListener("load", () => whenIdle(drawRest));
+  const signs = ["scroll", "pointermove", "pointerdown", "keydown"];
+  const begin = () => {
+    for (const sign of signs) window.removeEventListener(sign, begin, true);
+    whenIdle(drawRest);
+  };
+  for (const sign of signs) window.addEventListener(sign, begin, { capture: true, passive: true });
   window.addEventListener("beforeprint", () => figures.forEach(show));
 
   return {

@@ -85,8 +85,14 @@ def test_a_dark_screen_prints_white(read):
 
 
 def test_figures_far_from_the_screen_are_drawn_before_anyone_prints(read):
+    """A first look loads what it sees; a key, a finger or the wheel, and the rest comes while nothing else is to do."""
     reader = read(height=600)
     reader.tab.goto((reader.site / f"{CHAPTER}.html").as_uri())
+    reader.tab.wait_for_function("document.documentElement.dataset.math && document.querySelector('[data-drawn=yes]')")
+    reader.tab.wait_for_timeout(500)
+    undrawn = reader.tab.locator("figure.explorable:not([data-drawn])").count()
+    assert undrawn, "a chapter has a figure far from the screen"
+    reader.tab.keyboard.press("Control")
     reader.tab.wait_for_function("""[...document.querySelectorAll("figure.explorable")]
         .every((figure) => figure.dataset.drawn === "yes")""")
     assert reader.tab.evaluate("scrollY") == 0
