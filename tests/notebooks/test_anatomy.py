@@ -40,6 +40,31 @@ def modules(source):
     return found
 
 
+DRAWS = {"rand", "randn", "randint", "randperm", "rand_like", "randn_like", "randint_like", "multinomial", "normal",
+         "bernoulli", "poisson"}
+
+
+def unseeded(source):
+    """The calls of a cell that draw from a generator that nobody has seeded."""
+    plain = re.sub(r"(?m)^(\s*)[%!].*$", r"\1pass", source)
+    found = []
+    for node in ast.walk(ast.parse(plain)):
+        if not isinstance(node, ast.Call):
+            continue
+        name, given = ast.unparse(node.func), {k.arg for k in node.keywords}
+        if (name.startswith("torch.distributions.") or name.startswith("torch.") and name[6:] in DRAWS and "generator" not in given
+                or re.fullmatch(r"np\.random\.(?!default_rng|Generator|SeedSequence|PCG64)\w+", name)
+                or name in ("np.random.default_rng", "default_rng") and not node.args and not node.keywords
+                or name.startswith("random.")):
+            found.append(name)
+    return found
+
+
+def test_draws_without_a_seed_are_found():
+    assert unseeded("x = torch.randn(3)\nnp.random.default_rng()\ntorch.distributions.Categorical(p).sample()\nnp.random.rand(2)")
+    assert not unseeded("torch.randn(3, generator=g)\nnp.random.default_rng(seed).normal(size=3)\nrng.random(3)")
+
+
 def test_there_are_labs_and_pages():
     assert len(NOTEBOOKS) >= 4 and len(PAGES) >= 2
 
@@ -69,6 +94,12 @@ class TestLab:
     def test_cells_are_short(self, path):
         long = [len(c.splitlines()) for c in code(path) if len(c.splitlines()) > 25]
         assert not long
+
+    def test_every_random_number_comes_from_a_seed(self, path):
+        """The bytes of a lab are the same on the next run."""
+        sources = code(path)
+        if not any("torch.manual_seed(" in c for c in sources):
+            assert [call for c in sources for call in unseeded(c)] == []
 
     def test_checks_are_compared_and_there_is_an_explorable(self, path):
         sources = code(path)

@@ -56,15 +56,13 @@ def robust_band(batch, H, where):
     xp = batch.xp
 
     def median(x):
-        flat = xp.reshape(xp.where(where > 0, x, xp.inf * xp.ones_like(x)), (*x.shape[:-2], -1))
-        ordered = xp.sort(flat, axis=-1)
-        n = xp.sum(xp.astype(where > 0, xp.int64), axis=(-2, -1))[..., None]
-        pick = lambda i: xp.take_along_axis(ordered, i, axis=-1)       # noqa: E731
-        return ((pick((n - 1) // 2) + pick(n // 2)) / 2)[..., None]
+        inside = xp.where(where > 0, x, xp.inf * xp.ones_like(x))
+        count = xp.sum(xp.astype(where > 0, xp.int64), axis=(-2, -1))[..., None]
+        return middle(xp, xp.reshape(inside, (*x.shape[:-2], -1)), count)[..., None]
 
-    middle = median(H)
-    s = 1.4826 * median(xp.abs(H - middle))
-    return xp.maximum(middle - s, xp.zeros_like(s)), middle + s
+    centre = median(H)
+    s = 1.4826 * median(xp.abs(H - centre))
+    return xp.maximum(centre - s, xp.zeros_like(s)), centre + s
 
 
 @dataclass
@@ -157,7 +155,10 @@ class Spear(ClipCov):
         return (1 - math.cos(math.pi * run.step / self.warm)) / 2 if run.step < self.warm else 1.0
 
 
-def middle(xp, values):
-    """Median of the last axis, kept."""
-    ordered, n = xp.sort(values, axis=-1), values.shape[-1]
-    return (ordered[..., (n - 1) // 2, None] + ordered[..., n // 2, None]) / 2
+def middle(xp, values, count=None):
+    """Median of the last axis, or of its `count` [..., 1] smallest: [..., 1]."""
+    ordered = xp.sort(values, axis=-1)
+    if count is None:
+        count = xp.full_like(xp.astype(ordered[..., :1], xp.int64), values.shape[-1])
+    low, high = (xp.take_along_axis(ordered, i, axis=-1) for i in ((count - 1) // 2, count // 2))
+    return (low + high) / 2
