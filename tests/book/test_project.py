@@ -131,6 +131,17 @@ def test_readme_is_finished():
             assert str(path.relative_to(ROOT)) in text, f"{path.name} is missing in the table of labs"
 
 
+def test_readme_counts_chapters_and_papers():
+    parts = yaml.safe_load((ROOT / "book" / "parts.yml").read_text(encoding="utf8"))
+    chapters = [f"{part['slug']}/{chapter['slug']}" for part in parts for chapter in part["chapters"]]
+    papers = yaml.safe_load((ROOT / "book" / "papers.yml").read_text(encoding="utf8"))
+    written = sum((ROOT / "book" / f"{name}.md").is_file() for name in chapters)
+    tested = sum(paper["verdict"] != "planned" for paper in papers)
+    text = (ROOT / "README.md").read_text(encoding="utf8")
+    assert (f"{written} of {len(chapters)} planned chapters are written, and {tested} of the {len(papers)} papers are tested"
+            in text)
+
+
 def test_make_help_lists_the_commands():
     done = subprocess.run(["make", "help"], cwd=ROOT, capture_output=True, text=True, check=True)
     assert {"book", "test", "lab", "voila", "lite", "execute", "set-repo"} <= {line.split()[0] for line in done.stdout.splitlines()}
