@@ -1,7 +1,8 @@
-"""All methods side by side on paired seeds: python -m labutils.policy.compare trap|transformer
+"""All methods side by side on paired seeds: python -m labutils.policy.compare trap|transformer|large
 
 Page "Side by side" (book/side-by-side). Recreates the result files behind it, in about twenty minutes
-each on two cores. Shares are between 0 and 1, entropies in nats a token.
+each on two cores; "large", a larger transformer with four numbers a problem, is for a GPU and has not
+been run yet. Shares are between 0 and 1, entropies in nats a token.
 """
 
 import argparse
@@ -20,7 +21,8 @@ from labutils.policy.sweep import alone, rounded, versions
 from labutils.policy.tabular import Table
 from labutils.policy.trap import Trap, distinct
 
-RESULTS = {"trap": "trap-comparison.json", "transformer": "transformer-comparison.json"}
+RESULTS = {"trap": "trap-comparison.json", "transformer": "transformer-comparison.json",
+           "large": "large-comparison.json"}
 QUANTITIES = ("accuracy", "pass16", "locked", "sound", "entropy", "fork", "think", "answer", "length",
               "tokens")
 START = {"sound": 0.2}      # of `Trap.start`: about half of the prompts lock under GRPO
@@ -100,6 +102,15 @@ def reader_setting():
     from labutils.policy.grpo import Setting
 
     return Setting(warm_steps=250, pool=128, prompts=32, steps=80, every=10)
+
+
+def large_setting():
+    """A harder task and a larger transformer, for a GPU: four numbers a problem, 2.1 million weights."""
+    from labutils.policy.countdown import Countdown
+    from labutils.policy.grpo import Setting
+
+    return Setting(task=Countdown(numbers=4), width=256, layers=4, heads=8, warm_steps=4000, warm_batch=512,
+                   pool=1024, prompts=256, steps=500, rate=1e-4, every=50)
 
 
 def run_transformer(names, setting, seeds, jobs=None, device=None):
@@ -197,7 +208,7 @@ def save(result, path):
 
 
 def load(what="trap"):
-    """A committed comparison, "trap" or "transformer", or a file of the same kind: a dict as from `run`.
+    """A comparison by its name in RESULTS, or a file of the same kind: a dict as from `run`.
 
     Errors: FileNotFoundError where there is none; ValueError for a file that is no comparison.
     """
@@ -239,21 +250,21 @@ def main(arguments=None):
     parser = argparse.ArgumentParser(prog="python -m labutils.policy.compare",
                                      description=__doc__.splitlines()[0])
     parser.add_argument("what", choices=list(RESULTS))
-    parser.add_argument("--seeds", type=int, help="how many paired seeds (trap 16, transformer 8)")
-    parser.add_argument("--steps", type=int, help="steps of training (trap 300, transformer 80)")
+    parser.add_argument("--seeds", type=int, help="how many paired seeds (trap 16, else 8)")
+    parser.add_argument("--steps", type=int, help="steps of training (trap 300, transformer 80, large 500)")
     parser.add_argument("--jobs", type=int, help="processes side by side (default: CPU cores)")
     parser.add_argument("--device", help="of the transformer: cpu, cuda or mps (default: the best there is)")
     parser.add_argument("--methods", nargs="*", choices=list(METHODS), help="only these (default: all)")
     parser.add_argument("--output", type=Path, help="file to write (default: the committed one)")
     options = parser.parse_args(arguments)
-    seeds = [runtime.seed(i) for i in range(options.seeds or {"trap": 16, "transformer": 8}[options.what])]
+    seeds = [runtime.seed(i) for i in range(options.seeds or (16 if options.what == "trap" else 8))]
     names = options.methods or list(METHODS)
     if options.what == "trap":
         steps = options.steps or 300
         result = run([(n, v) for n, v in plan() if n in names], Loop(steps=steps, every=max(steps // 10, 1)),
                      seeds, options.jobs)
     else:
-        setting = reader_setting()
+        setting = reader_setting() if options.what == "transformer" else large_setting()
         setting = replace(setting, steps=options.steps or setting.steps)
         result = run_transformer(names, setting, seeds, options.jobs, options.device)
     output = options.output or Path(__file__).parents[1] / "data" / RESULTS[options.what]

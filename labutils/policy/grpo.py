@@ -1,6 +1,8 @@
 """GRPO on a verifiable reward, with every intervention beside its formula, and exact evaluation.
 
 Taught by the chapter "Why entropy falls" and its second lab. Entropies in nats a token.
+Here a method is a loss a token, as trainers write it. In `harness` the same method is the direction of
+its gradient, which a table takes as well; a test holds both to the same gradients.
 Needs torch; runs on any device. The same seed gives the same numbers on the same machine with the
 same number of threads; elsewhere sums round differently, and training amplifies that.
 """

@@ -1,6 +1,7 @@
 """Comparisons of methods on paired seeds: the plan, the file, the differences, other engines."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -88,6 +89,17 @@ def test_the_transformer_goes_the_same_way():
     assert grpo["start"] == cure["start"] and grpo["accuracy"] != cure["accuracy"]
     assert grpo["tokens"] == [2 * 8 * 8 * 5] * 2 and max(cure["tokens"]) < grpo["tokens"][0]
     assert len(grpo["curves"]["entropy"][0]) == 3
+
+
+def test_the_large_comparison_is_ready_for_a_device():
+    """Its task and shapes go through the same lines; only the size is cut here."""
+    pytest.importorskip("torch")
+    setting = compare.large_setting()
+    small = replace(setting, width=16, layers=1, heads=2, warm_steps=1, warm_batch=8, held_out=8, pool=16,
+                    prompts=8, steps=1, every=1)
+    assert setting.task.numbers == 4 and small.task == setting.task
+    rows = compare.run_transformer(["grpo", "cure", "ettrl", "spear"], small, [1, 2], jobs=1, device="cpu")["rows"]
+    assert rows[0]["tokens"] == [8 * setting.group * setting.task.answer_length] * 2
 
 
 def test_the_command_writes_a_file(tmp_path, capsys):
