@@ -51,7 +51,7 @@ def combine(*masses):
 
     m(A) = 1 / (1 - kappa) sum_{B and C meet in A} m1(B) m2(C),  kappa = sum_{B, C disjoint} m1(B) m2(C)
 
-    masses  two or more [..., 2^K] that broadcast. The rule does not depend on the order; for more
+    masses  one or more [..., 2^K] that broadcast. The rule does not depend on the order; for more
             than two sources kappa is the conflict of all, 1 - prod(1 - kappa of each combination).
 
     Returns Combined(mass, conflict).
@@ -59,14 +59,14 @@ def combine(*masses):
     total conflict (kappa = 1), for which the rule is not defined.
     Source: chapter jaynes/maximum-entropy, step 8; paper 111.
     """
-    if len(masses) < 2:
-        raise ValueError(f"combine needs two mass functions or more; got {len(masses)}")
+    if not masses:
+        raise ValueError("masses must be one mass function or more; got none")
     xp, arrays = info._arrays(**{f"masses[{i}]": m for i, m in enumerate(masses)})
     arrays = [_mass(f"masses[{i}]", m)[1] for i, m in enumerate(arrays)]
     sizes = {m.shape[-1] for m in arrays}
     if len(sizes) > 1:
         raise ValueError(f"masses must be over one frame; got {sorted(sizes)} sets")
-    kept = 1.0
+    kept = xp.ones_like(arrays[0][..., 0])
 
     def pair(first, second):
         nonlocal kept

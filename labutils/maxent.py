@@ -462,10 +462,11 @@ def _consistent(xp, f, F, g, on, null, size, tol, lead):
         n = (null[b] @ offset[b]) / size[b]
         n[np.abs(n * size[b]) < 1e-9 * np.abs(n * size[b]).max()] = 0.0
         a = -n / np.abs(n).max()
-        values = a @ f[b][:, on[b]]
+        value = (a @ f[b][:, on[b]]).mean()
+        value = 0.0 if abs(value) < 1e-9 * np.abs(a @ np.abs(f[b])).max() else value
         raise ValueError(
             f"targets must not contradict each other; {_listed(np.flatnonzero(a))}{_which(lead, b)} are"
-            f" redundant: with a = {_vector(a)}, a.f is {values.mean():.6g} in every state, and"
+            f" redundant: with a = {_vector(a)}, a.f is {value:.6g} in every state, and"
             f" a.F is {a @ F[b]:.6g}"
         )
 
