@@ -73,7 +73,8 @@ def solve(features, targets, prior=None, tol=None, steps=200):
 
     on = mu > 0
     log_mu = xp.where(on, info._log(xp, mu), -math.inf)
-    g = xp.where(on[:, None, :], f - F[..., None], 0.0)
+    apart = xp.abs(f - F[..., None]) > _rounding(eps, xp.abs(f), xp.abs(F)[..., None])
+    g = xp.where(on[:, None, :] & apart, f - F[..., None], 0.0)
     size = xp.max(xp.abs(g), axis=-1, keepdims=True)
     size = xp.where(size > 0, size, 1.0)
     _one_by_one(f, F, on, lead)
@@ -91,6 +92,7 @@ def solve(features, targets, prior=None, tol=None, steps=200):
         if step == steps or not bool(xp.any(busy)):
             break
         y, value, p = _newton(xp, y, value, p, h, log_mu, null, busy, eps)
+    y, p, residual = _polished(xp, y, value, p, g, h, log_mu, null, residual, eps)
 
     _not_on_the_boundary(f, F, g, p, y, T, on, size, residual, tol, lead)
     if bool(xp.any(residual > tol)):
@@ -375,6 +377,14 @@ def _newton(xp, y, value, p, h, log_mu, null, busy, eps):
     return trial, new, pmf
 
 
+def _polished(xp, y, value, p, g, h, log_mu, null, residual, eps):
+    """One step more where it helps: near the solution a Newton step squares the error."""
+    z, _, q = _newton(xp, y, value, p, h, log_mu, null, residual >= 0, eps)
+    after = xp.max(xp.abs(_mean(g, q)), axis=-1)
+    better = (after < residual)[:, None]
+    return xp.where(better, z, y), xp.where(better, q, p), xp.where(better[:, 0], after, residual)
+
+
 def _shortest(xp, multipliers, null, size):
     """The multipliers of least norm: take off what combinations of no effect contribute."""
     if not bool(xp.any(null != 0)):
@@ -407,6 +417,11 @@ def _answer(xp, f, F, mu, p, multipliers, residual, lead):
 # What cannot be met ------------------------------------------------------------------------------
 
 
+def _rounding(eps, x, y):
+    """How far apart two numbers may be that were meant to be equal."""
+    return 4 * eps * (x + y)
+
+
 def _numpy(*arrays):
     return [np.asarray(a.detach().cpu() if hasattr(a, "detach") else a) for a in arrays]
 
@@ -427,11 +442,12 @@ def _listed(indices):
 
 
 def _one_by_one(f, F, on, lead):
-    """Refuse a target that its own feature never reaches, or reaches at its extreme only."""
+    """Refuse a target that its own feature never reaches."""
     f, F, on = _numpy(f, F, on)
     low = np.where(on[:, None, :], f, np.inf).min(-1)
     high = np.where(on[:, None, :], f, -np.inf).max(-1)
-    outside = (F < low) | (F > high)
+    noise = _rounding(np.finfo(F.dtype).eps, np.maximum(abs(low), abs(high)), abs(F))
+    outside = (F < low - noise) | (F > high + noise)
     if outside.any():
         b, a = np.argwhere(outside)[0]
         sign, most = (1, high[b, a]) if F[b, a] > high[b, a] else (-1, -low[b, a])
@@ -440,14 +456,6 @@ def _one_by_one(f, F, on, lead):
             f" cannot be met: its target is {F[b, a]:.6g}, and f lies from {low[b, a]:.6g} to"
             f" {high[b, a]:.6g}. Separating direction a = {sign} along {a}, in which"
             f" max a.f = {most:.6g} < a.F = {sign * F[b, a]:.6g}"
-        )
-    edge = ((F == low) | (F == high)) & (low < high)
-    if edge.any():
-        b, a = np.argwhere(edge)[0]
-        raise ValueError(
-            f"targets must lie inside the convex hull of the features, not on its boundary; the target"
-            f" {F[b, a]:.6g} of constraint {a}{_which(lead, b)} is an extreme of its feature: its"
-            f" multiplier would be infinite, and only the states with f_{a} = {F[b, a]:.6g} remain"
         )
 
 
@@ -506,7 +514,18 @@ def _sparse(a, g, size):
 
 def _not_on_the_boundary(f, F, g, p, y, T, on, size, residual, tol, lead):
     """Refuse targets that only pmfs with forced zeros have: there the multipliers diverge."""
-    g, p, on, residual = _numpy(g, p, on, residual)
+    f, F, g, p, on, residual = _numpy(f, F, g, p, on, residual)
+    low = np.where(on[:, None, :], f, np.inf).min(-1)
+    high = np.where(on[:, None, :], f, -np.inf).max(-1)
+    noise = _rounding(np.finfo(F.dtype).eps, np.maximum(abs(low), abs(high)), abs(F))
+    edge = ((F <= low + noise) | (F >= high - noise)) & (high - low > 2 * noise)
+    if edge.any():
+        b, a = np.argwhere(edge)[0]
+        raise ValueError(
+            f"targets must lie inside the convex hull of the features, not on its boundary; the target"
+            f" {F[b, a]:.6g} of constraint {a}{_which(lead, b)} is an extreme of its feature: its"
+            f" multiplier would be infinite, and only the states with f_{a} = {F[b, a]:.6g} remain"
+        )
     small = np.sqrt(np.finfo(g.dtype).eps)
     faint = on & ~(p > small * p.max(-1, keepdims=True))
     for b in np.flatnonzero(faint.any(-1) | (residual > tol)):
@@ -514,14 +533,13 @@ def _not_on_the_boundary(f, F, g, p, y, T, on, size, residual, tol, lead):
         a = _face(g[b][:, on[b]], faint[b][on[b]], -lam)
         if a is None:
             continue
-        f, F, size = _numpy(f, F, size)
         values = a @ g[b][:, on[b]]
         stay = np.flatnonzero(on[b])[values > -1e-9]
         shown = ", ".join(str(int(x)) for x in stay[:6]) + (", ..." if stay.size > 6 else "")
         raise ValueError(
             f"targets must lie inside the convex hull of the features, not on its boundary;"
             f" {_listed(np.flatnonzero(a))}{_which(lead, b)} leave only the states {shown} ({stay.size} of"
-            f" {on[b].sum()}), and multipliers along a = {_vector(a / size[b, :, 0])} would be infinite"
+            f" {on[b].sum()}), and multipliers along a = {_vector(a / _numpy(size)[0][b, :, 0])} would be infinite"
         )
 
 
