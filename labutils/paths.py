@@ -76,37 +76,37 @@ def whole_paths(p0, P0, f, lam):
     return p0 * h / total, xp.stack(kernels[::-1]), xp.log(total) + log_h
 
 
-def scgf(P0, f, s):
+def scgf(P0, f, u):
     """Scaled cumulant generating function of the sum of f along a long path.
 
-    psi(s) = lim (1/T) log <e^(s sum_t f(x_t, x_t+1))> = log of the largest eigenvalue of P0 e^(s f)
+    psi(u) = lim (1/T) log <e^(u sum_t f(x_t, x_t+1))> = log of the largest eigenvalue of P0 e^(u f)
 
-    P0  [n, n] irreducible; f [n, n]; s a number or [S]
+    P0  [n, n] irreducible; f [n, n]; u a number or [U]
 
-    Returns the shape of s. psi(0) = 0, psi'(0) is the stationary mean of f.
+    Returns the shape of u. psi(0) = 0, psi'(0) is the stationary mean of f.
 
     Errors: as in `tilt`. Source: chapter jaynes/paths, step 6.
     """
-    xp, P0, f, s = _tilted(P0, f, s)
-    weight = P0 * xp.exp(s[..., None, None] * f)
+    xp, P0, f, u = _tilted(P0, f, u)
+    weight = P0 * xp.exp(u[..., None, None] * f)
     return xp.log(xp.max(abs(xp.linalg.eigvals(weight)), axis=-1))
 
 
-def doob(P0, f, s):
+def doob(P0, f, u):
     """The stationary chain that looks like P0 on its way to an unusual mean of f: Doob's transform.
 
-    P(y|x) = P0(y|x) e^(s f(x,y)) r(y) / (e^psi r(x)),   r the right eigenvector to e^psi, psi = scgf
+    P(y|x) = P0(y|x) e^(u f(x,y)) r(y) / (e^psi r(x)),   r the right eigenvector to e^psi, psi = scgf
 
-    P0 [n, n] irreducible; f [n, n]; s a number
+    P0 [n, n] irreducible; f [n, n]; u a number
 
-    Returns P [n, n]. Its stationary mean of f is psi'(s).
+    Returns P [n, n]. Its stationary mean of f is psi'(u).
 
-    Errors: as in `tilt`, and for s that is no number. Source: chapter jaynes/paths, step 6.
+    Errors: as in `tilt`, and for u that is no number. Source: chapter jaynes/paths, step 6.
     """
-    xp, P0, f, s = _tilted(P0, f, s)
-    if s.ndim:
-        raise ValueError(f"s must be one number; got shape {tuple(s.shape)}")
-    weight = P0 * xp.exp(s * f)
+    xp, P0, f, u = _tilted(P0, f, u)
+    if u.ndim:
+        raise ValueError(f"u must be one number; got shape {tuple(u.shape)}")
+    weight = P0 * xp.exp(u * f)
     values, vectors = xp.linalg.eig(weight)
     top = int(xp.argmax(abs(values)))
     r = abs(vectors[:, top])
@@ -449,9 +449,10 @@ def simulate(P, steps, rng, walkers=1, start=None):
     out = np.empty((walkers, steps + k), dtype=np.int64)
     out[:, :k] = start
     code = np.full(walkers, int(start @ n ** np.arange(k - 1, -1, -1)))
-    for t in range(k, steps + k):
-        drawn = (rng.random(walkers)[:, None] >= edges[code]).sum(axis=1)
-        out[:, t] = drawn
+    luck = rng.random((steps, walkers, 1))
+    for t in range(steps):
+        drawn = np.count_nonzero(luck[t] >= edges[code], axis=1)
+        out[:, t + k] = drawn
         code = (code * n + drawn) % n**k
     return out
 
@@ -514,14 +515,14 @@ def _price(P0, f, lam):
     return xp, P0, price
 
 
-def _tilted(P0, f, s):
-    xp, (P0, f, s) = info._arrays(P0=P0, f=f, s=s)
+def _tilted(P0, f, u):
+    xp, (P0, f, u) = info._arrays(P0=P0, f=f, u=u)
     _chain("P0", P0)
     if P0.ndim != 2:
         raise ValueError(f"P0 must have shape [n, n]; got {tuple(P0.shape)}")
-    if not bool(xp.all(xp.isfinite(s))):
-        raise ValueError(f"s must be finite; got {info._first(s, ~xp.isfinite(s))}")
-    return xp, P0, _observable("f", f, P0), s
+    if not bool(xp.all(xp.isfinite(u))):
+        raise ValueError(f"u must be finite; got {info._first(u, ~xp.isfinite(u))}")
+    return xp, P0, _observable("f", f, P0), u
 
 
 def _chain_or_rates(name, P):
