@@ -3,7 +3,7 @@
 Taught in the chapter "Maximum entropy over paths" (jaynes/paths).
 Units: nats; a rate is in nats per unit of the time in which W is given, a chain counts in steps.
 
-A chain of n states is a matrix P[x, y] = P(y|x), rows sum to 1, or one matrix a step, [T, n, n].
+A chain of n states is a matrix P[x, y] = P(y|x), rows sum to 1, or one matrix a step, [L, n, n].
 """
 
 import math
@@ -25,11 +25,11 @@ def tilt(P0, f, lam):
 
     P_t(y|x) = P0(y|x) e^(-lam_t f(x,y)) / Z_t(x),   Z_t(x) = sum_y P0(y|x) e^(-lam_t f(x,y))
 
-    P0   [n, n] reference, or [T, n, n] if it changes with time
+    P0   [n, n] reference, or [L, n, n] if it changes with time
     f    [n, n] what is constrained, or [A, n, n] for several of them
-    lam  a number, or [T] one a step; for several constraints [A], or [T, A]
+    lam  a number, or [L] one a step; for several constraints [A], or [L, A]
 
-    Returns (P, log_z): [n, n] and [n] for one step, [T, n, n] and [T, n] for T of them.
+    Returns (P, log_z): [n, n] and [n] for one step, [L, n, n] and [L, n] for L of them.
     Of all chains with the mean of f that step t has, P_t is the nearest to P0 in relative entropy,
     given where the chain stands before the step.
 
@@ -49,12 +49,12 @@ def whole_paths(p0, P0, f, lam):
 
     p(path) = p0(x_0) prod_t P0(x_t+1|x_t) e^(-lam_t f(x_t, x_t+1)) / Z
 
-    It is a Markov chain again: with h_T = 1 and h_t(x) = sum_y P0(y|x) e^(-lam_t f) h_t+1(y),
-    P_t(y|x) = P0(y|x) e^(-lam_t f(x,y)) h_t+1(y) / h_t(x), started in p0(x) h_0(x) / Z.
+    It is a Markov chain again: with z_L = 1 and z_t(x) = sum_y P0(y|x) e^(-lam_t f) z_t+1(y),
+    P_t(y|x) = P0(y|x) e^(-lam_t f(x,y)) z_t+1(y) / z_t(x), started in p0(x) z_0(x) / Z.
 
-    p0  [n] law of the first state before anything is known; P0, f, lam as in `tilt`, T steps
+    p0  [n] law of the first state before anything is known; P0, f, lam as in `tilt`, L steps
 
-    Returns (start [n], P [T, n, n], log Z).
+    Returns (start [n], P [L, n, n], log Z).
 
     Errors: as in `tilt`, and for a lam without steps. Source: chapter jaynes/paths, step 5.
     """
@@ -63,23 +63,23 @@ def whole_paths(p0, P0, f, lam):
         raise ValueError(f"lam must have one value a step; got shape {tuple(price.shape[:-2])}")
     xp, p0, P0 = _start(p0, P0)
     steps = price.shape[0]
-    h, log_h, kernels = xp.ones_like(p0), 0.0, []
+    z, log_scale, kernels = xp.ones_like(p0), 0.0, []
     for t in reversed(range(steps)):
-        weight = (P0 if P0.ndim == 2 else P0[t]) * xp.exp(-price[t]) * h
+        weight = (P0 if P0.ndim == 2 else P0[t]) * xp.exp(-price[t]) * z
         row = xp.sum(weight, axis=-1)
         if not bool(xp.all(xp.isfinite(row) & (row > 0))):
             raise ValueError("lam must keep e^(-lam f) finite and above 0 on what P0 allows; got overflow")
         kernels.append(weight / row[:, None])
         top = xp.max(row)
-        h, log_h = row / top, log_h + xp.log(top)
-    total = xp.sum(p0 * h)
-    return p0 * h / total, xp.stack(kernels[::-1]), xp.log(total) + log_h
+        z, log_scale = row / top, log_scale + xp.log(top)
+    total = xp.sum(p0 * z)
+    return p0 * z / total, xp.stack(kernels[::-1]), xp.log(total) + log_scale
 
 
 def scgf(P0, f, u):
     """Scaled cumulant generating function of the sum of f along a long path.
 
-    psi(u) = lim (1/T) log <e^(u sum_t f(x_t, x_t+1))> = log of the largest eigenvalue of P0 e^(u f)
+    psi(u) = lim (1/L) log <e^(u sum_t f(x_t, x_t+1))> = log of the largest eigenvalue of P0 e^(u f)
 
     P0  [n, n] irreducible; f [n, n]; u a number or [U]
 
@@ -95,7 +95,7 @@ def scgf(P0, f, u):
 def doob(P0, f, u):
     """The stationary chain that looks like P0 on its way to an unusual mean of f: Doob's transform.
 
-    P(y|x) = P0(y|x) e^(u f(x,y)) r(y) / (e^psi r(x)),   r the right eigenvector to e^psi, psi = scgf
+    P(y|x) = P0(y|x) e^(u f(x,y)) z(y) / (e^psi z(x)),   z the right eigenvector to e^psi, psi = scgf
 
     P0 [n, n] irreducible; f [n, n]; u a number
 
@@ -109,8 +109,7 @@ def doob(P0, f, u):
     weight = P0 * xp.exp(u * f)
     values, vectors = xp.linalg.eig(weight)
     top = int(xp.argmax(abs(values)))
-    r = abs(vectors[:, top])
-    weight = weight * r
+    weight = weight * abs(vectors[:, top])
     return weight / xp.sum(weight, axis=-1, keepdims=True)
 
 
@@ -120,9 +119,9 @@ def doob(P0, f, u):
 def propagate(p0, P):
     """The law of the state at each time: p_t+1 = p_t P_t.
 
-    p0 [n] pmf; P [T, n, n]
+    p0 [n] pmf; P [L, n, n]
 
-    Returns [T+1, n], the first row p0.
+    Returns [L+1, n], the first row p0.
 
     Errors: ValueError for p0 or a row of P that is no pmf, shapes that do not match.
     Source: chapter jaynes/paths, step 1.
@@ -137,9 +136,9 @@ def propagate(p0, P):
 def means(p0, P, f):
     """What each step contributes on average: <f_t> = sum_xy p_t(x) P_t(y|x) f(x,y).
 
-    p0 [n]; P [T, n, n]; f [n, n]
+    p0 [n]; P [L, n, n]; f [n, n]
 
-    Returns [T]. Errors: as in `propagate`. Source: chapter jaynes/paths, step 1.
+    Returns [L]. Errors: as in `propagate`. Source: chapter jaynes/paths, step 1.
     """
     xp, p0, P = _start(p0, P, steps=True)
     f = _observable("f", f, P)
@@ -149,7 +148,7 @@ def means(p0, P, f):
 def caliber(p0, P, P0):
     """Entropy of the transitions against a reference: C = -<sum_t log P_t / P0> <= 0.
 
-    p0 [n]; P [T, n, n]; P0 [n, n] or [T, n, n]
+    p0 [n]; P [L, n, n]; P0 [n, n] or [L, n, n]
     -inf where P takes a step that P0 forbids. For `tilt` it is sum_t (<log Z_t> + lam_t <f_t>).
 
     Returns a number. Errors: as in `propagate`. Source: chapter jaynes/paths, step 2.
@@ -164,7 +163,7 @@ def caliber(p0, P, P0):
 def path_free_energy(p0, P0, f, lam):
     """Path free energy of the tilted chain: A = -sum_t <log Z_t(x_t)>.
 
-    p0 [n]; P0, f, lam as in `tilt`, T steps
+    p0 [n]; P0, f, lam as in `tilt`, L steps
 
     Returns a number. Errors: as in `tilt`. Source: chapter jaynes/paths, step 2; paper 002.
     """
@@ -178,10 +177,10 @@ def response(p0, P, f, g=None):
 
     R[t, s] = d<g_t>/dlam_s = -<g_t (f_s - E[f_s|x_s])>
 
-    p0 [n]; P [T, n, n] the tilted chain itself; f [n, n]; g [n, n], f if not given
+    p0 [n]; P [L, n, n] the tilted chain itself; f [n, n]; g [n, n], f if not given
 
-    Returns [T, T]; 0 for t < s: f_s is centred on what was known when step s began. Exact, by
-    carrying the T differences forward: T^2 n^2 operations.
+    Returns [L, L]; 0 for t < s: f_s is centred on what was known when step s began. Exact, by
+    carrying the L differences forward: L^2 n^2 operations.
 
     Errors: as in `propagate`. Source: chapter jaynes/paths, step 3; paper 002.
     """
@@ -202,15 +201,15 @@ def covariance(p0, P, f, g=None):
 
 
 def _two_times(p0, P, f, g, conditional):
-    """[T, T]: <g_t (f_s - centre)> for t >= s, centred on x_s or on nothing but the law."""
+    """[L, L]: <g_t (f_s - centre)> for t >= s, centred on x_s or on nothing but the law."""
     xp, p0, P = _start(p0, P, steps=True)
     f = _observable("f", f, P)
     g = f if g is None else _observable("g", g, P)
     p, steps = propagate(p0, P), P.shape[0]
-    given = xp.sum(P * f, axis=-1, keepdims=True)  # E[f_t|x_t]: [T, n, 1]
+    given = xp.sum(P * f, axis=-1, keepdims=True)  # E[f_t|x_t]: [L, n, 1]
     if not conditional:
-        given = xp.sum(p[:-1, :, None] * given, axis=-2, keepdims=True)  # <f_t>: [T, 1, 1]
-    ahead = xp.sum(P * g, axis=-1)  # E[g_t|x_t]: [T, n]
+        given = xp.sum(p[:-1, :, None] * given, axis=-2, keepdims=True)  # <f_t>: [L, 1, 1]
+    ahead = xp.sum(P * g, axis=-1)  # E[g_t|x_t]: [L, n]
     carried = xp.zeros((0, P.shape[-1]), dtype=P.dtype, **_place(P))  # [s, y], one row a past step
     rows = []
     for t in range(steps):
@@ -262,13 +261,13 @@ def entropy_production(P, p=None, reverse=None):
     total_t = <log p_t(x) P_t(y|x) / (p_t+1(y) R_t(x|y))> = D(forward pair || reverse pair) >= 0
     flow_t  = <log P_t(y|x) / R_t(x|y)>      change_t = H(p_t+1) - H(p_t)      total = flow + change
 
-    P        [n, n], or [T, n, n]
+    P        [n, n], or [L, n, n]
     p        [n] law at the start; None for the stationary one (then P is [n, n])
     reverse  the reverse kernel, reverse[y, x] = R(x|y), in the shape of P; None for P itself
 
     With P itself the flow is heat over temperature only under local detailed balance.
 
-    Returns `Production` of numbers for P [n, n], of [T] for P [T, n, n].
+    Returns `Production` of numbers for P [n, n], of [L] for P [L, n, n].
 
     Errors: as in `propagate`; ValueError that names the step if reverse forbids what P takes,
     for then the entropy production is infinite.
@@ -401,12 +400,12 @@ def _to_root(parent, x):
 
 
 def all_paths(p0, P):
-    """Every path and its probability: p(x_0 ... x_T) = p0(x_0) prod_t P_t(x_t+1|x_t).
+    """Every path and its probability: p(x_0 ... x_L) = p0(x_0) prod_t P_t(x_t+1|x_t).
 
-    p0 [n]; P [T, n, n], n^(T+1) at most 2 000 000
+    p0 [n]; P [L, n, n], n^(L+1) at most 2 000 000
 
-    Returns (paths [n^(T+1), T+1] whole numbers of NumPy, the last state runs fastest;
-    probabilities [n^(T+1)]).
+    Returns (paths [n^(L+1), L+1] whole numbers of NumPy, the last state runs fastest;
+    probabilities [n^(L+1)]).
 
     Errors: as in `propagate`, and for more paths than that. Source: chapter jaynes/paths, step 9.
     """
@@ -468,7 +467,7 @@ def _chain(name, P):
     """The namespace and P, after making sure that its rows are pmfs over its own states."""
     xp, (P,) = info._arrays(**{name: P})
     if P.ndim not in (2, 3) or P.shape[-1] != P.shape[-2]:
-        raise ValueError(f"{name} must have shape [n, n] or [T, n, n]; got {tuple(P.shape)}")
+        raise ValueError(f"{name} must have shape [n, n] or [L, n, n]; got {tuple(P.shape)}")
     return info._pmf(name, P, -1)
 
 
@@ -477,7 +476,7 @@ def _start(p0, P, steps=False):
     xp, (p0, P) = info._arrays(p0=p0, P=P)
     info._pmf("p0", p0, -1), _chain("P", P)
     if steps and P.ndim != 3:
-        raise ValueError(f"P must have one matrix a step, [T, n, n]; got {tuple(P.shape)}")
+        raise ValueError(f"P must have one matrix a step, [L, n, n]; got {tuple(P.shape)}")
     if p0.ndim != 1 or p0.shape[0] != P.shape[-1]:
         raise ValueError(f"p0 must have shape ({P.shape[-1]},); got {tuple(p0.shape)}")
     return xp, p0, P
@@ -493,7 +492,7 @@ def _observable(name, f, P):
 
 
 def _price(P0, f, lam):
-    """The namespace, P0, and lam f in the shape [n, n] or [T, n, n]."""
+    """The namespace, P0, and lam f in the shape [n, n] or [L, n, n]."""
     xp, (P0, f, lam) = info._arrays(P0=P0, f=f, lam=lam)
     _chain("P0", P0)
     for name, x in (("f", f), ("lam", lam)):

@@ -395,7 +395,7 @@ ONE_WAY = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5]])
 
 @pytest.mark.parametrize("call, message", [
     (lambda: paths.tilt(WRONG, HALF, 1.0), r"P0 must sum to 1 along axis -1 within .*; got 1.1"),
-    (lambda: paths.tilt(HALF[0], HALF, 1.0), r"P0 must have shape \[n, n\] or \[T, n, n\]; got \(2,\)"),
+    (lambda: paths.tilt(HALF[0], HALF, 1.0), r"P0 must have shape \[n, n\] or \[L, n, n\]; got \(2,\)"),
     (lambda: paths.tilt(HALF, np.ones((3, 3)), 1.0), r"f must have shape \[2, 2\] or \[A, 2, 2\]; got \(3, 3\)"),
     (lambda: paths.tilt(HALF, HALF, math.nan), "lam must be finite; got nan"),
     (lambda: paths.tilt(HALF, [[1, math.inf], [0, 0]], 1.0), "f must be finite; got inf"),
@@ -406,7 +406,7 @@ ONE_WAY = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5]])
     (lambda: paths.whole_paths([0.5, 0.5], HALF, HALF, [1e4]), "lam must keep e"),
     (lambda: paths.propagate([0.5, 0.6], [HALF]), "p0 must sum to 1"),
     (lambda: paths.propagate([0.5, 0.5], [WRONG]), "P must sum to 1"),
-    (lambda: paths.propagate([0.5, 0.5], HALF), r"P must have one matrix a step, \[T, n, n\]; got \(2, 2\)"),
+    (lambda: paths.propagate([0.5, 0.5], HALF), r"P must have one matrix a step, \[L, n, n\]; got \(2, 2\)"),
     (lambda: paths.propagate([1 / 3] * 3, [HALF]), r"p0 must have shape \(2,\); got \(3,\)"),
     (lambda: paths.means([0.5, 0.5], [HALF], np.ones(2)), r"f must have shape \(2, 2\); got \(2,\)"),
     (lambda: paths.response([0.5, 0.5], [HALF], HALF, np.ones(2)), r"g must have shape \(2, 2\)"),
