@@ -86,36 +86,40 @@ def slepian_mean(r, t):
     return np.where(t > 0, -slope / (scale * np.sqrt((1 - r_t) * (1 + r_t))), 1.0)
 
 
-def iia_exponent(r, horizon=2000.0):
+def iia_exponent(r, horizon=4000.0):
     """Decay rate theta of long intervals if intervals were independent (independent-interval approximation).
 
     The smallest theta > 0 with  theta * int_0^inf e^(theta t) E_0(t) dt = 1.
 
-    horizon  how far to look for the end of E_0, which must fall below 1e-15 there
+    horizon  how far to look for the end of E_0, which must fall below 1e-60 there
 
     Errors: those of `slepian_mean`; ValueError where E_0 does not decay exponentially within the
-    horizon, or no such theta exists.
+    horizon, or where no such theta lies below its rate of decay (closer than about 0.1 of that
+    rate it counts as none): then the approximation is no law.
     Source: chapter jaynes/fluctuations, step 12; paper 054.
     """
     edges = np.concatenate([[0.0], np.geomspace(0.05, horizon, 400)])
     E = np.abs(slepian_mean(r, edges))
-    alive = np.flatnonzero(E > 1e-15)
-    last = alive[-1] + 1
+    last = np.flatnonzero(E > 1e-60)[-1] + 1
     if last >= edges.size:
         raise ValueError(f"r must decay exponentially: the mean sign is still {E[-1]:.3g} at t = {horizon:g}")
     u, w = np.polynomial.legendre.leggauss(12)
     fine = np.linspace(0, edges[last], 1 + max(400, int(8 * edges[last])))
     middle, half = (fine[1:] + fine[:-1])[:, None] / 2, np.diff(fine)[:, None] / 2
     t, weight = (middle + half * u).ravel(), (half * w).ravel()
-    E = slepian_mean(r, t)
-    excess = lambda theta: theta * np.sum(weight * np.exp(theta * t) * E) - 1
-    rate = -math.log(1e-15) / edges[last]  # E_0 decays about like this, theta lies below it
-    grid = rate * np.linspace(0, 1, 201)[1:]
+    weight = weight * slepian_mean(r, t)
+    excess = lambda theta: theta * np.sum(weight * np.exp(theta * t)) - 1
+    rate = -math.log(1e-60) / edges[last]  # E_0 decays about like this
+    grid = rate * np.linspace(0, 1, 201)
     above = np.flatnonzero([excess(theta) > 0 for theta in grid])
-    if above.size == 0:
-        raise ValueError(f"no theta solves theta * int e^(theta t) E_0 dt = 1 below the decay rate {rate:.4g} of the mean sign")
-    k = above[0]
-    return brentq(excess, grid[k - 1] if k else 0.0, grid[k], xtol=1e-13)
+    theta = brentq(excess, grid[above[0] - 1], grid[above[0]], xtol=1e-13) if above.size else math.inf
+    tail = t > 0.8 * edges[last]
+    if not theta < rate or abs(np.sum(weight[tail] * np.exp(theta * t[tail]))) > 1e-8:
+        raise ValueError(
+            f"r has no exponent: theta * int e^(theta t) E_0 dt = 1 has no solution below the rate {rate:.3g}"
+            " at which the mean sign decays"
+        )
+    return theta
 
 
 def iia_density(r, horizon=20.0, n=2000):
