@@ -124,16 +124,16 @@ def size_law(N, beta, nodes=32):
     """Values of sum_i |z_i|^2 and their weights: the gas's size has an exact law at any temperature.
 
     sum_i |z_i|^2 = Gamma(N + beta N (N - 1) / 4, rate beta N / 2), independent of the shape z / size.
-    nodes  equally spaced from 7 standard deviations below the mean (or 0) to 9 above; the weights sum to 1
+    nodes  evenly spaced in log x, over all but the far tails; the weights sum to 1
 
     Errors: ValueError for N < 2, beta <= 0, nodes < 8.
     Source: chapter jaynes/fluctuations, step 5.
     """
     N, beta, nodes = _whole("N", N, 2), _positive("beta", beta), _whole("nodes", nodes, 8)
     shape, rate = N + beta * N * (N - 1) / 4, beta * N / 2
-    low, high = max(shape - 7 * math.sqrt(shape), 0.0), shape + 9 * math.sqrt(shape)
-    x = np.linspace(low, high, nodes + 1)[1:]
-    mass = np.exp((shape - 1) * np.log(x / shape) - (x - shape))
+    high = shape + 9 * math.sqrt(shape) + 18
+    x = np.geomspace(shape * math.exp(-12 / math.sqrt(shape)), high, nodes)
+    mass = np.exp(shape * np.log(x / shape) - (x - shape))  # of log x, so no factor 1 / x
     return x / rate, mass / mass.sum()
 
 
