@@ -1,8 +1,8 @@
 """How long a Gaussian process keeps its sign: crossings, the Slepian model, independent intervals.
 
 Taught in the chapter "Fluctuations, repulsion and persistence" (jaynes/fluctuations).
-Time is in the unit of the covariance's argument; an exponent theta is a rate, 1 / time.
-A covariance r is a function of lags t >= 0, written so that it takes complex arrays too:
+Time is in the unit of the covariance's argument; an exponent theta (the page's vartheta) is a rate, 1 / time.
+A covariance r (the page's varrho) is a function of lags t >= 0, written so that it takes complex arrays too:
 derivatives are those of its analytic form, from imaginary steps.
 """
 
@@ -20,7 +20,7 @@ def diffusion(dimensions):
     """Covariance of a field that diffuses from white noise, in logarithmic time: sech(t/2)^(dim/2).
 
     Errors: ValueError for a number of dimensions <= 0.
-    Source: chapter jaynes/fluctuations, step 12.
+    Source: chapter jaynes/fluctuations, step 10.
     """
     if not (np.ndim(dimensions) == 0 and dimensions > 0):
         raise ValueError(f"dimensions must be a number > 0; got {dimensions!r}")
@@ -32,7 +32,10 @@ def diffusion(dimensions):
 
 
 def random_acceleration(t):
-    """Covariance of the integral of Brownian motion, in logarithmic time: (3/2)e^(-t/2) - (1/2)e^(-3t/2)."""
+    """Covariance of the integral of Brownian motion, in logarithmic time: (3/2)e^(-t/2) - (1/2)e^(-3t/2).
+
+    Source: chapter jaynes/fluctuations, step 10.
+    """
     return 1.5 * np.exp(-t / 2) - 0.5 * np.exp(-1.5 * t)
 
 
@@ -44,7 +47,7 @@ def curvature(r):
 
     Errors: ValueError where r(0) is not 1, where r'(0+) is not 0 (then r''(0) is infinite), or where
     -r''(0) is not positive.
-    Source: chapter jaynes/fluctuations, step 11.
+    Source: chapter jaynes/fluctuations, step 10.
     """
     angle = 2 * np.pi * (np.arange(32) + 0.5) / 32
     ring = 0.05 * np.exp(1j * angle)
@@ -65,7 +68,7 @@ def curvature(r):
 def slepian_mean(r, t):
     """Mean sign of a stationary Gaussian process, a time t after it crossed 0 from below.
 
-    E_0(t) = -r'(t) / sqrt(-r''(0) (1 - r(t)^2)),  E_0(0) = 1
+    M(t) = -r'(t) / sqrt(-r''(0) (1 - r(t)^2)),  M(0) = 1
 
     r   covariance with r(0) = 1; it must take complex arrays
     t   lags >= 0; the relative error is about 1e-16 / t^2 for small t > 0
@@ -89,11 +92,11 @@ def slepian_mean(r, t):
 def iia_exponent(r, horizon=4000.0):
     """Decay rate theta of long intervals if intervals were independent (independent-interval approximation).
 
-    The smallest theta > 0 with  theta * int_0^inf e^(theta t) E_0(t) dt = 1.
+    The smallest theta > 0 with  theta * int_0^inf e^(theta t) M(t) dt = 1.
 
-    horizon  how far to look for the end of E_0, which must fall below 1e-60 there
+    horizon  how far to look for the end of M, which must fall below 1e-60 there
 
-    Errors: those of `slepian_mean`; ValueError where E_0 does not decay exponentially within the
+    Errors: those of `slepian_mean`; ValueError where M does not decay exponentially within the
     horizon, or where no such theta lies below its rate of decay (closer than about 0.1 of that
     rate it counts as none): then the approximation is no law.
     Source: chapter jaynes/fluctuations, step 12; paper 054.
@@ -109,14 +112,14 @@ def iia_exponent(r, horizon=4000.0):
     t, weight = (middle + half * u).ravel(), (half * w).ravel()
     weight = weight * slepian_mean(r, t)
     excess = lambda theta: theta * np.sum(weight * np.exp(theta * t)) - 1
-    rate = -math.log(1e-60) / edges[last]  # E_0 decays about like this
+    rate = -math.log(1e-60) / edges[last]  # M decays about like this
     grid = rate * np.linspace(0, 1, 201)
     above = np.flatnonzero([excess(theta) > 0 for theta in grid])
     theta = brentq(excess, grid[above[0] - 1], grid[above[0]], xtol=1e-13) if above.size else math.inf
     tail = t > 0.8 * edges[last]
     if not theta < rate or abs(np.sum(weight[tail] * np.exp(theta * t[tail]))) > 1e-8:
         raise ValueError(
-            f"r has no exponent: theta * int e^(theta t) E_0 dt = 1 has no solution below the rate {rate:.3g}"
+            f"r has no exponent: theta * int e^(theta t) M dt = 1 has no solution below the rate {rate:.3g}"
             " at which the mean sign decays"
         )
     return theta
@@ -125,8 +128,8 @@ def iia_exponent(r, horizon=4000.0):
 def iia_density(r, horizon=20.0, n=2000):
     """What the approximation takes for the density of an interval: t, f(t), each [n + 1].
 
-    Laplace transform (1 - s LE_0) / (1 + s LE_0); solved as f = g/2 + (g * f)/2 with g = -E_0', by the
-    trapezoidal rule. It is a density where E_0 decreases; otherwise f may be negative.
+    Laplace transform (1 - s LM) / (1 + s LM); solved as f = g/2 + (g * f)/2 with g = -M', by the
+    trapezoidal rule. It is a density where M decreases; otherwise f may be negative.
 
     Errors: those of `slepian_mean`; ValueError for horizon <= 0 or n < 10.
     Source: chapter jaynes/fluctuations, step 13; paper 054.
@@ -203,7 +206,7 @@ def intervals(path, dt):
     """Lengths of the complete intervals between sign changes, in order; crossings by straight lines.
 
     Errors: ValueError for another shape than [n] with n >= 2.
-    Source: chapter jaynes/fluctuations, step 13.
+    Source: chapter jaynes/fluctuations, step 12.
     """
     path = np.asarray(path, dtype=float)
     if path.ndim != 1 or path.size < 2:

@@ -53,7 +53,7 @@ def radial_cumulants(f, N, order=4, nodes=96):
     nodes  for each particle, over six units of sqrt(Gamma_i) to both sides
 
     Errors: ValueError for N or order out of range, values of f of another shape or not finite.
-    Source: chapter jaynes/fluctuations, steps 2 and 3.
+    Source: chapter jaynes/fluctuations, steps 1 and 2.
     """
     N, order, nodes = _whole("N", N, 1), _whole("order", order, 1), _whole("nodes", nodes, 16)
     if order > 6:
@@ -220,7 +220,7 @@ def subset_law(kernel):
 
 
 def leverage(features):
-    """Leverages h_i = x_i^T (X^T X)^{-1} x_i of the N rows: each in [0, 1], their sum is m.
+    """Leverages l_i = x_i^T (X^T X)^{-1} x_i of the N rows: each in [0, 1], their sum is m.
 
     features  X, [N, m] of full rank
 
@@ -234,9 +234,9 @@ def leverage(features):
 
 
 def christoffel_weights(features):
-    """Weights w_i = m / (N h_i) of rows drawn with chance h_i / m: their mean over draws is 1.
+    """Weights w_i = m / (N l_i) of rows drawn with chance l_i / m: their mean over draws is 1.
 
-    They undo the preference for rows of large leverage h_i; 1 / w is the Christoffel density.
+    They undo the preference for rows of large leverage l_i; 1 / w is the Christoffel density.
 
     Errors: ValueError for features that are not of full rank, or a row with leverage 0.
     Source: chapter jaynes/fluctuations, step 9.
@@ -279,7 +279,7 @@ def rescaled_sample(features, n, seed=None):
     """n rows with replacement, m that repel and n - m on their own, and their weights.
 
     The law is proportional to det(X_S^T W_S X_S) times that of n independent Christoffel draws:
-    m rows from `sample_projection`, the others with chance h_i / m; weights as `christoffel_weights`.
+    m rows from `sample_projection`, the others with chance l_i / m; weights as `christoffel_weights`.
 
     Errors: ValueError for features not of full rank or with a row of leverage 0, or n < m.
     Source: chapter jaynes/fluctuations, step 9; paper 113.
