@@ -98,7 +98,7 @@ def iia_exponent(r, horizon=4000.0):
 
     Errors: those of `slepian_mean`; ValueError where M does not decay exponentially within the
     horizon, or where no such theta lies below its rate of decay (closer than about 0.1 of that
-    rate it counts as none): then the approximation is no law.
+    rate it counts as none): where the mean sign oscillates, the approximation is then no law.
     Source: chapter jaynes/fluctuations, step 12; paper 054.
     """
     edges = np.concatenate([[0.0], np.geomspace(0.05, horizon, 400)])
