@@ -8,8 +8,8 @@ import math
 
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
-from scipy.optimize import brentq
-from scipy.stats import chi2, norm
+
+from labutils.runtime import need
 
 # Beliefs over binary weights: q(w) = prod_i (1 + w_i m_i) / 2 ------------------------------------
 
@@ -59,6 +59,8 @@ def preactivation(m, inputs):
     """
     xp, m, inputs = _inputs(m, inputs)
     N = m.shape[-1]
+    if not bool(xp.all(abs(m) < 1)):
+        raise ValueError("m must lie strictly between -1 and 1: a belief without doubt has no Gaussian preactivation")
     mean = xp.matmul(inputs, m[..., None])[..., 0] / N**0.5
     variance = xp.matmul(inputs**2, (1 - m**2)[..., None])[..., 0] / N
     return mean, variance
@@ -220,11 +222,12 @@ def mass_above(weight, separation, dimensions=1):
         raise ValueError(f"separation must lie in [0, 30); got {separation!r}")
     if not (isinstance(dimensions, int) and dimensions >= 1):
         raise ValueError(f"dimensions must be a whole number >= 1; got {dimensions!r}")
+    norm, brentq = need("scipy.stats").norm, need("scipy.optimize").brentq
     x = np.linspace(-3 * s - 10, 3 * s + 10, 40_001)
     log_g = lambda x: np.logaddexp(_times_log(w, norm.logpdf(x - s)), _times_log(1 - w, norm.logpdf(x + s)))
     excess = lambda x: log_g(x) - log_g((2 * w - 1) * s)
     if dimensions > 1:
-        inside = chi2.cdf(2 * np.maximum(excess(x), 0), dimensions - 1)
+        inside = need("scipy.stats").chi2.cdf(2 * np.maximum(excess(x), 0), dimensions - 1)
         return float(np.sum(np.exp(log_g(x)) * inside) * (x[1] - x[0]))
     signs = excess(x) > 0
     edges = [brentq(excess, x[i], x[i + 1], xtol=1e-13) for i in np.flatnonzero(signs[1:] != signs[:-1])]
@@ -242,7 +245,7 @@ def separation_limit(weight=0.5, mass=0.95, dimensions=1):
         raise ValueError(f"weight must lie between 0 and 1, both left out; got {weight!r}")
     if not 0 < mass < 1:
         raise ValueError(f"mass must lie between 0 and 1; got {mass!r}")
-    return brentq(lambda s: mass_above(weight, s, dimensions) - mass, 0.05, 25, xtol=1e-10)
+    return need("scipy.optimize").brentq(lambda s: mass_above(weight, s, dimensions) - mass, 0.05, 25, xtol=1e-10)
 
 
 def logistic_posterior(inputs, labels, prior, weights=None):
@@ -323,12 +326,8 @@ def _labels(xp, labels, like):
 def _log_phi(u):
     """log Phi(u), on either kind of array."""
     if isinstance(u, np.ndarray | np.generic):
-        from scipy.special import log_ndtr
-
-        return log_ndtr(u)
-    import torch
-
-    return torch.special.log_ndtr(u)
+        return need("scipy.special").log_ndtr(u)
+    return need("torch").special.log_ndtr(u)
 
 
 def _times_log(w, log_p):

@@ -9,8 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
-from scipy.optimize import brentq, minimize_scalar
-from scipy.special import log_ndtr, ndtr
+
+from labutils.runtime import need
 
 LARGEST = 24
 """Weights that an enumeration takes at most: 2^24 of them are 16 million."""
@@ -116,7 +116,7 @@ def potential_terms(R):
         raise ValueError(f"R must lie in (0, 1]; got {R[~((R > 0) & (R <= 1))][0]!r}")
     A, B = np.zeros(R.shape), np.zeros(R.shape)
     for i in np.flatnonzero(R < 1 - 1e-9):
-        f = brentq(lambda f, r=R[i]: float(_WZ @ np.tanh(np.sqrt(f) * _Z + f) ** 2) - r, 1e-12, 100)
+        f = _root(lambda f, r=R[i]: float(_WZ @ np.tanh(np.sqrt(f) * _Z + f) ** 2) - r, 1e-12, 100)
         A[i] = -f * (1 + R[i]) / 2 + _WZ @ _log_2cosh(np.sqrt(f) * _Z + f)
         B[i] = _log_agreement(R[i], R[i])
     return A, B
@@ -131,7 +131,7 @@ def state_at(alpha):
     last = spinodal()
     if not alpha < last.alpha:
         raise ValueError(f"alpha must be below {last.alpha:.4f}, where the state ends; got {alpha!r}")
-    return teacher_student(brentq(lambda f: teacher_student(f).alpha - alpha, 1e-9, last.field, xtol=1e-13))
+    return teacher_student(_root(lambda f: teacher_student(f).alpha - alpha, 1e-9, last.field, xtol=1e-13))
 
 
 def transition():
@@ -139,12 +139,12 @@ def transition():
 
     Returns the State there; beyond it the teacher is the only solution.
     """
-    return teacher_student(brentq(lambda f: teacher_student(f).entropy, 0.3, 3.5, xtol=1e-12))
+    return teacher_student(_root(lambda f: teacher_student(f).entropy, 0.3, 3.5, xtol=1e-12))
 
 
 def spinodal():
     """The largest load at which a state with R < 1 exists at all. Returns the State there."""
-    top = minimize_scalar(lambda f: -teacher_student(f).alpha, bounds=(0.5, 8), method="bounded",
+    top = need("scipy.optimize").minimize_scalar(lambda f: -teacher_student(f).alpha, bounds=(0.5, 8), method="bounded",
                           options={"xatol": 1e-9})
     return teacher_student(top.x)
 
@@ -169,7 +169,7 @@ def storage(field):
 
 def storage_capacity():
     """The load at which random labels leave no solution: the entropy is 0. Returns the State."""
-    return storage(brentq(lambda f: storage(f).entropy, 0.5, 20, xtol=1e-12))
+    return storage(_root(lambda f: storage(f).entropy, 0.5, 20, xtol=1e-12))
 
 
 def franz_parisi(R, alpha):
@@ -204,7 +204,7 @@ def franz_parisi(R, alpha):
         low, top = top, 1.3 * top
         if top > 400:
             raise ValueError(f"R and alpha must leave solutions that differ; got R={R!r}, alpha={alpha!r}")
-    f = brentq(excess, low, top, xtol=1e-10)
+    f = _root(excess, low, top, xtol=1e-10)
     r, q = at(f)
     site = np.sqrt(f) * _Z + r
     entropy = -f * (1 - q) / 2 - r * R + float(_WZ @ _log_2cosh(site))
@@ -215,25 +215,33 @@ def _holding(R, f):
     """The field r with int Dz tanh(sqrt(f) z + r) = R; the left side rises with r."""
     reach = math.atanh(abs(R)) + 8 * math.sqrt(f) + 1
     mean = lambda r: float(_WZ @ np.tanh(np.sqrt(f) * _Z + r)) - R
-    return brentq(mean, -reach, reach, xtol=1e-13)
+    return _root(mean, -reach, reach, xtol=1e-13)
 
 
 def _log_agreement(q, R):
     """2 int Dt Phi(R t / sqrt(q - R^2)) log Phi(sqrt(q / (1 - q)) t): what an example costs."""
     gamma = math.sqrt(q / (1 - q))
-    return float(2 * _WT @ (_teacher(q, R) * log_ndtr(gamma * _T)))
+    return float(2 * _WT @ (_teacher(q, R) * _log_phi(gamma * _T)))
 
 
 def _information(q, R):
     """2/(1-q) int Dt Phi(R t / sqrt(q - R^2)) (phi/Phi)^2 (gamma t): field that an example adds."""
     x = math.sqrt(q / (1 - q)) * _T
-    ratio = np.exp(-(x**2) / 2 - log_ndtr(x)) / math.sqrt(2 * math.pi)
+    ratio = np.exp(-(x**2) / 2 - _log_phi(x)) / math.sqrt(2 * math.pi)
     return float(2 / (1 - q) * _WT @ (_teacher(q, R) * ratio**2))
 
 
 def _teacher(q, R):
     gap = q - R * R
-    return ndtr(R * _T / math.sqrt(gap)) if gap > 0 else np.where(R * _T > 0, 1.0, 0.0)
+    return need("scipy.special").ndtr(R * _T / math.sqrt(gap)) if gap > 0 else np.where(R * _T > 0, 1.0, 0.0)
+
+
+def _log_phi(x):
+    return need("scipy.special").log_ndtr(x)
+
+
+def _root(f, low, high, xtol=1e-12):
+    return need("scipy.optimize").brentq(f, low, high, xtol=xtol)
 
 
 def _log_2cosh(x):
