@@ -74,7 +74,8 @@ def mode_connectivity(path):
     """LMC = (E(0) + E(1))/2 - E(t*) of a loss along a straight path, t* where it departs most.
 
     path  [points, ...] losses at evenly spaced t from 0 to 1, at least 3
-    Negative is a barrier; a convex loss has none.
+    Negative is a barrier; a convex loss has none. The two ends depart from their mean by the same
+    amount, one up and one down: of equal departures (to rounding) the one downwards counts.
 
     Errors: ValueError for fewer than 3 points or NaN.
     Source: chapter jaynes/learning-as-physics, step 9; Zhou et al. 2023.
@@ -85,7 +86,8 @@ def mode_connectivity(path):
     if np.isnan(path).any():
         raise ValueError("path must not contain NaN")
     gap = (path[0] + path[-1]) / 2 - path
-    return np.take_along_axis(gap, np.abs(gap).argmax(0)[None], 0)[0]
+    below, above = gap.max(0), -gap.min(0)
+    return np.where(below >= above - 1e-9 * np.abs(path).max(0), below, -above)
 
 
 # The network: several copies at once, in the first axis of every array ---------------------------
