@@ -113,7 +113,7 @@ def potential_terms(R):
     """
     R = np.atleast_1d(np.asarray(R, dtype=float))
     if not ((R > 0) & (R <= 1)).all():
-        raise ValueError(f"R must lie in (0, 1]; got {R[~((R > 0) & (R <= 1))][0]!r}")
+        raise ValueError(f"R must lie in (0, 1]; got {float(R[~((R > 0) & (R <= 1))][0])!r}")
     A, B = np.zeros(R.shape), np.zeros(R.shape)
     for i in np.flatnonzero(R < 1 - 1e-9):
         f = _root(lambda f, r=R[i]: float(_WZ @ np.tanh(np.sqrt(f) * _Z + f) ** 2) - r, 1e-12, 100)
@@ -199,7 +199,7 @@ def franz_parisi(R, alpha):
         q = at(f)[1]
         return f - alpha * _information(q, R)
 
-    low, top = 1e-9, 0.01
+    low, top = 0.0, 0.01
     while excess(top) < 0:                                 # the first crossing is the physical one
         low, top = top, 1.3 * top
         if top > 400:
@@ -268,7 +268,7 @@ def version_space(inputs, labels):
     if labels.shape != inputs.shape[:1]:
         raise ValueError(f"labels must have the shape {inputs.shape[:1]} of the examples; got {labels.shape}")
     if not np.isin(labels, (-1.0, 1.0)).all():
-        raise ValueError(f"labels must be -1 or 1; got {labels[~np.isin(labels, (-1.0, 1.0))][0]!r}")
+        raise ValueError(f"labels must be -1 or 1; got {float(labels[~np.isin(labels, (-1.0, 1.0))][0])!r}")
     N = inputs.shape[1]
     if not 1 <= N <= LARGEST:
         raise ValueError(f"inputs must have 1 to {LARGEST} columns to be enumerated; got {N}")
