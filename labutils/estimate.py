@@ -23,7 +23,7 @@ BLOCK = 2_000_000
 def plugin(x, correction=None, base=None):
     """Entropy of a sample of labels: count them, and put the shares in for the probabilities.
 
-    x           [n] labels of any sortable kind, or [n, d]: a row is a label
+    x           [n] labels of any sortable kind, or [n, m]: a row is a label
     correction  as in `entropy_plugin`
 
     Errors: ValueError for an empty sample, NaN, another shape, an unknown correction.
@@ -57,6 +57,25 @@ def entropy_plugin(counts, correction=None, axis=-1, base=None):
     return value / _unit(base) + 0.0
 
 
+def plugin_mean(p, n):
+    """The mean of the plug-in entropy over all samples of size n from a pmf, exactly.
+
+    E H^ = log n - 1/n sum_k sum_c Binomial(c; n, p_k) c log c
+
+    p  [K] pmf;  n >= 1
+
+    Errors: ValueError for a pmf that is not one, n < 1. Source: chapter foundations/estimation, step 1.
+    """
+    p = np.asarray(p, dtype=float)
+    if p.ndim != 1 or not ((p >= 0).all() and abs(p.sum() - 1) <= 1e-9):
+        raise ValueError(f"p must be a pmf [K], >= 0 and with sum 1; got shape {p.shape} and sum {p.sum():.6g}")
+    _whole("n", n, 1)
+    stats = need("scipy.stats")
+    seen = np.arange(2, n + 1)  # 0 log 0 = 1 log 1 = 0
+    cost = np.array([stats.binom.pmf(seen, n, v) @ (seen * np.log(seen)) for v in np.unique(p)])
+    return float(math.log(n) - cost[np.searchsorted(np.unique(p), p)].sum() / n)
+
+
 def mi_plugin(counts, correction=None, base=None):
     """Plug-in mutual information of a table of counts [..., K_x, K_y]: H^(X) + H^(Y) - H^(X,Y).
 
@@ -77,7 +96,7 @@ def mi_plugin(counts, correction=None, base=None):
 def mi_histogram(x, y, bins=8, kind="equal-mass", correction=None, base=None):
     """Mutual information of binned samples: cut each coordinate into bins, then `mi_plugin`.
 
-    x, y  [n] or [n, d]; with several coordinates a cell is a box of bins
+    x, y  [n] or [n, m]; with several coordinates a cell is a box of bins
     bins  how many for each coordinate, a whole number >= 2
     kind  "equal-mass": each bin holds as many points; "equal-width": from the smallest to the largest
 
@@ -110,7 +129,7 @@ def _cells(name, z, bins, kind):
 def mi_gaussian(x, y, base=None):
     """Mutual information of the Gaussian with the sample's covariance: 1/2 log(det A det B / det C).
 
-    x, y  [n] or [n, d]. Right for Gaussian data only; blind to whatever a covariance does not see.
+    x, y  [n] or [n, m]. Right for Gaussian data only; blind to whatever a covariance does not see.
 
     Errors: ValueError for NaN, lengths that differ, fewer points than coordinates, a singular covariance.
     Source: chapter foundations/estimation, step 3.
@@ -137,15 +156,16 @@ def mi_gaussian(x, y, base=None):
 def log_kde(at, points, h):
     """Log of a Gaussian kernel density: log 1/n sum_i N(at; points_i, h^2).
 
-    at, points  [m, d] and [n, d] ([m] and [n] for one dimension)
-    h           width > 0, a number or one a coordinate [d]
-    Returns [m].
+    at, points  [l, m] and [n, m] ([l] and [n] for one coordinate)
+    h           width > 0, a number or one a coordinate [m]
+    Returns [l].
 
     Errors: ValueError for NaN, dimensions that differ, a width <= 0.
     Source: chapter foundations/estimation, step 4; paper 136.
     """
     at, points, h = _kernel_input(at, points, h)
-    top, total, _ = _kernel_sums(at / h, points / h)
+    middle = points.mean(0)  # small numbers keep their digits when squared
+    top, total, _ = _kernel_sums((at - middle) / h, (points - middle) / h)
     d = at.shape[1]
     return top + np.log(total / len(points)) - d / 2 * math.log(2 * math.pi) - np.log(h).sum()
 
@@ -153,12 +173,13 @@ def log_kde(at, points, h):
 def kernel_participation(at, points, h):
     """How few points make a kernel density: Y = sum_i w_i^2 / (sum_i w_i)^2, between 1/n and 1.
 
-    1/Y is the effective number of points behind the estimate. Arguments as in `log_kde`; [m].
+    1/Y is the effective number of points behind the estimate. Arguments as in `log_kde`; [l].
 
     Errors: those of `log_kde`. Source: chapter foundations/estimation, step 4; paper 136.
     """
     at, points, h = _kernel_input(at, points, h)
-    _, total, squares = _kernel_sums(at / h, points / h)
+    middle = points.mean(0)
+    _, total, squares = _kernel_sums((at - middle) / h, (points - middle) / h)
     return squares / total**2
 
 
@@ -186,8 +207,8 @@ def kde_entropy(x, h=None, base=None):
 
     h^ = -1/n sum_i log rho^_(-i)(x_i), with Gaussian kernels of width h
 
-    x  [n] or [n, d]
-    h  width > 0, a number or one a coordinate; None for the normal rule, (4/((d+2) n))^(1/(d+4))
+    x  [n] or [n, m]
+    h  width > 0, a number or one a coordinate; None for the normal rule, (4/((m+2) n))^(1/(m+4))
        standard deviations of each coordinate
 
     Errors: ValueError for NaN, fewer than 2 points, a constant coordinate, a width <= 0.
@@ -208,7 +229,7 @@ def kde_entropy(x, h=None, base=None):
 def mi_kde(x, y, h=None, base=None):
     """Mutual information from three kernel entropies, h(X) + h(Y) - h(X,Y), with one width for all.
 
-    x, y  [n] or [n, d], brought to standard deviation 1 first
+    x, y  [n] or [n, m], brought to standard deviation 1 first
     h     width in standard deviations; None for the normal rule in the joint space
 
     Errors: those of `kde_entropy`, and lengths that differ.
@@ -229,7 +250,7 @@ def kernel_rate(lam):
     """Relative entropy, a dimension, of the points that a Gaussian kernel asks for.
 
     x and y have independent standard normal coordinates; the kernel e^(-lam |x-y|^2/2) tilts y, and
-    the tilted law costs  J(lam) = 1/2 log(1 + lam) - lam / (2 (1 + lam)^2)  nats a dimension.
+    the tilted law costs  C(lam) = 1/2 log(1 + lam) - lam / (2 (1 + lam)^2)  nats a dimension.
     lam = 1/h^2 >= 0, a number or an array
 
     Errors: ValueError for a negative lam. Source: chapter foundations/estimation, step 4; paper 136.
@@ -241,12 +262,12 @@ def kernel_rate(lam):
 
 
 def kernel_widths(alpha):
-    """The three widths of a kernel density of e^(alpha d) points in many dimensions (Gaussian model).
+    """The three widths of a kernel density of e^(alpha m) points in many dimensions (Gaussian model).
 
     Returns {"freeze": h_G, "normal": sqrt(2) h_G, "best": h of the smallest D(rho‖rho^)}, where
-    J(1/h_G^2) = alpha and best^2 = (2 + lam)/(1 + lam)^2 at lam = 1/h_G^2.
+    C(1/h_G^2) = alpha and best^2 = (2 + lam)/(1 + lam)^2 at lam = 1/h_G^2.
 
-    alpha  log n / d > 0
+    alpha  log n / m > 0
 
     Errors: ValueError for alpha <= 0. Source: chapter foundations/estimation, step 4; paper 136.
     """
@@ -261,16 +282,58 @@ def kernel_widths(alpha):
     return {"freeze": h, "normal": math.sqrt(2) * h, "best": math.sqrt(2 + lam) / (1 + lam)}
 
 
+def kernel_exact(dim, log_n, h):
+    """A Gaussian kernel density in the Gaussian model, exactly, at any number of points.
+
+    x has |x|^2 = dim, the points y_1, ..., y_n are standard normal. With w_i = e^(-|x-y_i|^2 / 2 h^2),
+    Z = sum_i w_i and G(s) = E e^(-s w), which is an integral over a noncentral chi-square law,
+
+    E log Z = int ds/s (e^-s - G(s)^n),   E[sum_i w_i^2 / Z^2] = n int ds s E[w^2 e^(-s w)] G(s)^(n-1)
+
+    dim  a whole number >= 1;  log_n  log of the number of points > 0;  h  width > 0
+    Returns {"log_density": E log rho^_h(x), "participation": the mean of `kernel_participation`}.
+
+    Errors: ValueError for a dim, a log_n or an h outside these ranges.
+    Source: chapter foundations/estimation, step 4; paper 136.
+    """
+    _whole("dim", dim, 1)
+    for name, value in (("log_n", log_n), ("h", h)):
+        if not (value > 0 and math.isfinite(value)):
+            raise ValueError(f"{name} must be a number > 0; got {value!r}")
+    ive = need("scipy.special").ive
+    lam, n = h**-2, math.exp(log_n)
+    root = np.linspace(0, 2 * math.sqrt(dim) + 8, 4001)[1:]  # |x - y|
+    with np.errstate(divide="ignore"):
+        log_p = np.log(ive(dim / 2 - 1, math.sqrt(dim) * root)) + dim / 2 * np.log(root)
+    log_p += math.sqrt(dim) * root - (root**2 + dim) / 2
+    p = np.exp(log_p - log_p.max())
+    p /= p.sum()
+    log_w = -lam * root**2 / 2
+    found, step = [], 0.05
+    u = -log_n - 12 - float(log_w[p > 0].max())
+    while True:
+        sw = np.exp(np.minimum(u + log_w, 300.0))
+        log_G = math.log1p(-min(float(p @ -np.expm1(-sw)), 1 - 1e-16))
+        squares = float(p @ (sw * sw * np.exp(-sw)))
+        found.append((math.exp(-math.exp(min(u, 6.0))) - math.exp(n * log_G), n * squares * math.exp((n - 1) * log_G)))
+        if n * log_G < -40 and u > 4:
+            break
+        u += step
+    logs, shares = np.sum(found, axis=0) * step
+    density = logs - log_n - dim / 2 * math.log(2 * math.pi * h * h)
+    return {"log_density": float(density), "participation": float(shares)}
+
+
 # Neighbours ------------------------------------------------------------------------------------
 
 
 def entropy_knn(x, k=4, period=None, base=None):
     """Differential entropy from distances to the k-th neighbour (Kozachenko and Leonenko).
 
-    h^ = psi(n) - psi(k) + d log 2 + d/n sum_i log eps_i,  eps_i the largest coordinate difference to
-    the k-th nearest other point (a ball of that norm has volume (2 eps)^d)
+    h^ = psi(n) - psi(k) + m log 2 + m/n sum_i log eps_i,  eps_i the largest coordinate difference to
+    the k-th nearest other point (a ball of that norm has volume (2 eps)^m)
 
-    x       [n] or [n, d] of a density; k < n
+    x       [n] or [n, m] of a density; k < n
     period  side of a periodic box that holds x in [0, period), or None for open space
 
     Errors: ValueError for NaN, k >= n, points with k or more exact copies (no density has them).
@@ -295,7 +358,7 @@ def ksg(x, y, k=4, kind=1, base=None):
     kind 2  psi(k) - 1/k + psi(n) - mean[psi(n_x) + psi(n_y)],  n_x the points at most as far in x as
             the farthest of the k neighbours is in x; the same for y
 
-    x, y  [n] or [n, d] of a density; k < n. Within a variable distances are largest coordinate
+    x, y  [n] or [n, m] of a density; k < n. Within a variable distances are largest coordinate
     differences. Never above psi(n) - psi(k). Values that repeat within x or y belong to no density:
     a few of them do little, a discrete variable biases the answer.
 
@@ -418,7 +481,7 @@ def diffusion_spectral_entropy(x, sigma, t=1, base=None):
     G_ij = exp(-|x_i - x_j|^2 / 2 sigma^2), P = G / row sums, a_i = |lambda_i|^t / sum_j |lambda_j|^t,
     H = -sum_i a_i log a_i: between 0 (one cluster) and log n (n lonely points)
 
-    x      [n] or [n, d];  sigma > 0 width;  t > 0 steps of the walk
+    x      [n] or [n, m];  sigma > 0 width;  t > 0 steps of the walk
 
     Errors: ValueError for NaN, sigma <= 0, t <= 0.
     Source: chapter foundations/estimation, step 7; paper 015.
@@ -427,9 +490,8 @@ def diffusion_spectral_entropy(x, sigma, t=1, base=None):
     for name, value in (("sigma", sigma), ("t", t)):
         if not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a number > 0; got {value!r}")
-    z = (x - x.mean(0)) / sigma
-    size = np.sum(z**2, 1)
-    G = np.exp(np.minimum(z @ z.T - (size[:, None] + size) / 2, 0.0))
+    distance = need("scipy.spatial.distance")
+    G = np.exp(-distance.squareform(distance.pdist(x, "sqeuclidean")) / (2 * sigma**2))
     root = np.sqrt(G.sum(1))
     lam = abs(np.linalg.eigvalsh(G / root[:, None] / root))  # the walk's eigenvalues: similar matrices
     a = lam**t / (lam**t).sum()
@@ -443,7 +505,7 @@ def diffusion_spectral_information(x, labels, sigma, t=1, repeats=5, rng=None, b
     sum_b p(b) [H(part of x as large as the class) - H(x of class b)], the first averaged over
     `repeats` parts. It may be negative, and is no mutual information.
 
-    x  [n] or [n, d];  labels  [n];  rng  a NumPy generator for the parts
+    x  [n] or [n, m];  labels  [n];  rng  a NumPy generator for the parts
 
     Errors: ValueError for NaN, lengths that differ, no generator, sigma <= 0, t <= 0, repeats < 1.
     Source: chapter foundations/estimation, step 7; paper 015.
@@ -530,14 +592,14 @@ def _labels(name, x):
     """Labels 0, 1, ... in place of any sortable values or rows."""
     x = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
     if x.ndim not in (1, 2) or x.shape[0] == 0:
-        raise ValueError(f"{name} must have shape [n] or [n, d], n >= 1; got {x.shape}")
+        raise ValueError(f"{name} must have shape [n] or [n, m], n >= 1; got {x.shape}")
     if x.dtype.kind == "f" and np.isnan(x).any():
         raise ValueError(f"{name} must not contain NaN; got {int(np.isnan(x).sum())} of them")
     return np.unique(x, axis=0 if x.ndim == 2 else None, return_inverse=True)[1].reshape(-1)
 
 
 def _points(name, x, least):
-    """Points [n, d] in float64."""
+    """Points [n, m] in float64."""
     x = np.asarray(x.detach().cpu() if hasattr(x, "detach") else x)
     if x.dtype.kind not in "fiub":
         raise ValueError(f"{name} must be real numbers; got dtype {x.dtype}")
@@ -545,7 +607,7 @@ def _points(name, x, least):
     if x.ndim == 1:
         x = x[:, None]
     if x.ndim != 2 or x.shape[1] == 0:
-        raise ValueError(f"{name} must have shape [n] or [n, d]; got {x.shape}")
+        raise ValueError(f"{name} must have shape [n] or [n, m]; got {x.shape}")
     if len(x) < least:
         raise ValueError(f"{name} must have at least {least} points; got {len(x)}")
     if not np.isfinite(x).all():
