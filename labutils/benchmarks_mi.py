@@ -138,12 +138,12 @@ def cross(correlation):
 def spiral(x, speed=2.0):
     """Turn each point about the origin in its first two coordinates, the farther out the more.
 
-    Invertible, and it keeps volumes. x  [n, m], d >= 2.
+    Invertible, and it keeps volumes. x  [n, m], m >= 2.
 
     Errors: ValueError for fewer than two coordinates.
     """
     if x.ndim != 2 or x.shape[1] < 2:
-        raise ValueError(f"x must have shape [n, m], d >= 2; got {x.shape}")
+        raise ValueError(f"x must have shape [n, m], m >= 2; got {x.shape}")
     angle = speed * np.sqrt((x**2).sum(1))
     c, s = np.cos(angle), np.sin(angle)
     turned = np.stack([c * x[:, 0] - s * x[:, 1], s * x[:, 0] + c * x[:, 1]], axis=1)
