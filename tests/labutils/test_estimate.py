@@ -207,6 +207,14 @@ def test_kernel_thresholds():
     assert float(estimate.kernel_rate(0)) == 0
 
 
+@pytest.mark.parametrize("lam", [0.2, 1.0, 6.0])
+def test_the_price_of_a_kernels_points_is_a_divergence_of_normal_laws(lam):
+    mean, var = lam / (1 + lam), 1 / (1 + lam)  # of y at x = 1, tilted by the kernel
+    tilted, normal = stats.norm(mean, math.sqrt(var)), stats.norm()
+    value = integrate.quad(lambda y: tilted.pdf(y) * (tilted.logpdf(y) - normal.logpdf(y)), -9, 10)[0]
+    assert float(estimate.kernel_rate(lam)) == pytest.approx(value, abs=1e-8)
+
+
 @pytest.mark.parametrize("dim, n, h", [(2, 50, 0.3), (6, 200, 0.7)])
 def test_the_exact_kernel_mean_is_that_of_samples(dim, n, h):
     logs, shares = [], []
