@@ -10,6 +10,7 @@ import re
 from pathlib import Path
 
 import notation_data
+import plan
 import words
 from docutils import nodes
 from sphinx import addnodes
@@ -31,7 +32,10 @@ class NotationError(SphinxError):
 def load(app):
     """Read the notation page before any other page is read."""
     try:
-        app.env.notation = notation_data.read(Path(app.srcdir) / f"{app.config.notation_page}.md")
+        page = Path(app.srcdir) / f"{app.config.notation_page}.md"
+        parts = page.with_name("parts.yml")
+        order = plan.chapters(plan.read(parts)) if parts.is_file() else ()
+        app.env.notation = notation_data.read(page, order)
     except FileNotFoundError:
         raise NotationError(f"there is no page {app.config.notation_page}.md") from None
     except ValueError as error:
@@ -42,6 +46,14 @@ def part(docname):
     """The part of the book that a page belongs to (book/policy/..., notebooks/policy/...), or None."""
     pieces = docname.split("/")
     return pieces[1] if len(pieces) > 2 else None
+
+
+def chapter(docname, order):
+    """The chapter that a page or a lab belongs to, as part/chapter; its part where it belongs to none, or None."""
+    inside = part(docname)
+    name = inside and "/".join(docname.split("/")[1:])
+    fitting = [each for each in order if name == each or inside and name.startswith(f"{each}-")]
+    return max(fitting, key=len, default=inside)
 
 
 def page_of(app, symbol):
@@ -67,7 +79,8 @@ def name_rows(app, doctree):
 
 def mark_symbols(app, doctree, docname):
     """Tell each formula what it holds: the class `means-3-7` names rows of the notation page."""
-    where, table = part(docname), app.env.notation
+    table = app.env.notation
+    where = chapter(docname, table.order)
     if where is None:
         return
     for node in list(doctree.findall(lambda n: isinstance(n, (nodes.math, nodes.math_block)))):

@@ -182,6 +182,7 @@ class Table:
     """All rows, and which of them a formula uses."""
 
     symbols: list
+    order: tuple = ()  # the chapters of the book, part/chapter, in reading order
     heads: dict = field(init=False)
 
     def __post_init__(self):
@@ -191,21 +192,30 @@ class Table:
                 self.heads.setdefault(each.head, []).append((each, number))
         self.longest = max((len(head) for head in self.heads), default=0)
 
-    def holds(self, number, part):
-        """True where a symbol keeps its meaning: in its own part, or everywhere once introduced."""
+    def holds(self, number, where):
+        """True where a symbol keeps its meaning: from its chapter on in its own part, or everywhere.
+
+        where  a part of the book, or a chapter of one: "policy", "policy/shaping"
+        """
         symbol = self.symbols[number]
-        return symbol.part == part or symbol.everywhere
+        if symbol.everywhere:
+            return True
+        inside = symbol.part == where.split("/")[0]
+        if inside and symbol.page in self.order and where in self.order:
+            return self.order.index(symbol.page) <= self.order.index(where)
+        return inside
 
-    def meanings(self, tex, part):
-        """The numbers of the symbols in a formula of a part of the book, in order, each once.
+    def meanings(self, tex, where):
+        """The numbers of the symbols in a formula of a part or a chapter of the book, in order, each once.
 
-        Where two meanings fit a place equally well, both are there.
+        Where two meanings fit a place equally well, that of the chapter goes first, then that of its part;
+        else both are there.
         """
         found, places, at = tokens(tex), [], 0
         while at < len(found):
             for length in range(min(self.longest, len(found) - at), 0, -1):
                 head = tuple(found[at:at + length])
-                fitting = self._fitting(head, _suffix(found, at + length), part)
+                fitting = self._fitting(head, _suffix(found, at + length), where)
                 if fitting:
                     places += [(head, number) for number in fitting]
                     at += length
@@ -215,16 +225,17 @@ class Table:
         orders = {self.symbols[number].order for _, number in places}
         return list(dict.fromkeys(number for head, number in places if head not in orders))
 
-    def _fitting(self, head, suffix, part):
+    def _fitting(self, head, suffix, where):
         scores = {}
         for wanted, number in self.heads.get(head, ()):
-            score = fit(wanted, *suffix) if self.holds(number, part) else None
+            score = fit(wanted, *suffix) if self.holds(number, where) else None
             if score is not None:
                 scores[number] = max(score, scores.get(number, score))
         best = [number for number in scores if scores[number] == max(scores.values())]
         if any(scores[number] < 0 for number in best):
             return best[:1]  # Cov under some law: the row that introduces Cov
-        return [number for number in best if self.symbols[number].part == part] or best
+        own = [number for number in best if self.symbols[number].page == where]
+        return own or [number for number in best if self.symbols[number].part == where.split("/")[0]] or best
 
 
 def slug(text):
@@ -232,8 +243,8 @@ def slug(text):
     return "-".join(re.findall(r"[A-Za-z0-9]+", text.replace("mathrm", "").replace("mathbb", "")))
 
 
-def read(path):
-    """The table of symbols of a notation page.
+def read(path, order=()):
+    """The table of symbols of a notation page; `order` names the chapters of the book in reading order.
 
     Errors: ValueError with one line for each row that is not in order; FileNotFoundError.
     """
@@ -257,7 +268,7 @@ def read(path):
                          f"{seen[symbol.identity]} already")
     if wrong:
         raise ValueError("\n".join(wrong))
-    return Table(symbols)
+    return Table(symbols, tuple(order))
 
 
 def _row(cells, line):

@@ -3,6 +3,7 @@
 import re
 
 import notation_data
+import plan
 import pytest
 import words
 
@@ -17,7 +18,7 @@ def page(root):
 
 @pytest.fixture(scope="module")
 def table(page):
-    return notation_data.read(page)
+    return notation_data.read(page, plan.chapters(plan.read(page.with_name("parts.yml"))))
 
 
 def cells(table, tex, part):
@@ -43,9 +44,24 @@ def test_every_symbol_is_used_in_its_chapter(page, table):
             continue
         source = (page.parent / f"{symbol.page}.md").read_text("utf8")
         found = symbol.cell in source if not symbol.forms else any(
-            number in table.meanings(match[1] or match[2], symbol.part) for match in FORMULA.finditer(source))
+            number in table.meanings(match[1] or match[2], symbol.page) for match in FORMULA.finditer(source))
         unused += [] if found else [f"{symbol.cell} in {symbol.page}"]
     assert unused == []
+
+
+def test_a_chapter_means_its_own_letter_and_no_later_one(tmp_path):
+    (tmp_path / "n.md").write_text(HEAD + "| $z$ | charge | | [gas](jaynes/gas.md) |\n"
+                                   "| $R$ | overlap | | [learning](jaynes/learning.md) |\n"
+                                   "| $z$ | normal number | | [learning](jaynes/learning.md) |\n")
+    table = notation_data.read(tmp_path / "n.md", ["jaynes/first", "jaynes/gas", "jaynes/learning"])
+
+    def meaning(where):
+        return [table.symbols[i].meaning for i in table.meanings("z R", where)]
+
+    assert meaning("jaynes/first") == []
+    assert meaning("jaynes/gas") == ["charge"]
+    assert meaning("jaynes/learning") == ["normal number", "overlap"]
+    assert meaning("jaynes") == ["charge", "normal number", "overlap"]
 
 
 @pytest.mark.parametrize("tex, part, expected", [
