@@ -286,9 +286,9 @@ def kernel_exact(dim, log_n, h):
     """A Gaussian kernel density in the Gaussian model, exactly, at any number of points.
 
     x has |x|^2 = dim, the points y_1, ..., y_n are standard normal. With w_i = e^(-|x-y_i|^2 / 2 h^2),
-    Z = sum_i w_i and G(s) = E e^(-s w), which is an integral over a noncentral chi-square law,
+    Z = sum_i w_i and Phi(t) = E e^(-t w), which is an integral over a noncentral chi-square law,
 
-    E log Z = int ds/s (e^-s - G(s)^n),   E[sum_i w_i^2 / Z^2] = n int ds s E[w^2 e^(-s w)] G(s)^(n-1)
+    E log Z = int dt/t (e^-t - Phi(t)^n),   E[sum_i w_i^2 / Z^2] = n int dt t E[w^2 e^(-t w)] Phi(t)^(n-1)
 
     dim  a whole number >= 1;  log_n  log of the number of points > 0;  h  width > 0
     Returns {"log_density": E log rho^_h(x), "participation": the mean of `kernel_participation`}.
@@ -313,10 +313,10 @@ def kernel_exact(dim, log_n, h):
     u = -log_n - 12 - float(log_w[p > 0].max())
     while True:
         sw = np.exp(np.minimum(u + log_w, 300.0))
-        log_G = math.log1p(-min(float(p @ -np.expm1(-sw)), 1 - 1e-16))
+        log_Phi = math.log1p(-min(float(p @ -np.expm1(-sw)), 1 - 1e-16))
         squares = float(p @ (sw * sw * np.exp(-sw)))
-        found.append((math.exp(-math.exp(min(u, 6.0))) - math.exp(n * log_G), n * squares * math.exp((n - 1) * log_G)))
-        if n * log_G < -40 and u > 4:
+        found.append((math.exp(-math.exp(min(u, 6.0))) - math.exp(n * log_Phi), n * squares * math.exp((n - 1) * log_Phi)))
+        if n * log_Phi < -40 and u > 4:
             break
         u += step
     logs, shares = np.sum(found, axis=0) * step
@@ -478,7 +478,7 @@ def _log_sum(xp, f):
 def diffusion_spectral_entropy(x, sigma, t=1, base=None):
     """Entropy of the spectrum of a random walk on the points (DSE).
 
-    G_ij = exp(-|x_i - x_j|^2 / 2 sigma^2), P = G / row sums, a_i = |lambda_i|^t / sum_j |lambda_j|^t,
+    A_ij = exp(-|x_i - x_j|^2 / 2 sigma^2), P = A / row sums, a_i = |lambda_i|^t / sum_j |lambda_j|^t,
     H = -sum_i a_i log a_i: between 0 (one cluster) and log n (n lonely points)
 
     x      [n] or [n, m];  sigma > 0 width;  t > 0 steps of the walk
@@ -491,9 +491,9 @@ def diffusion_spectral_entropy(x, sigma, t=1, base=None):
         if not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a number > 0; got {value!r}")
     distance = need("scipy.spatial.distance")
-    G = np.exp(-distance.squareform(distance.pdist(x, "sqeuclidean")) / (2 * sigma**2))
-    root = np.sqrt(G.sum(1))
-    lam = abs(np.linalg.eigvalsh(G / root[:, None] / root))  # the walk's eigenvalues: similar matrices
+    A = np.exp(-distance.squareform(distance.pdist(x, "sqeuclidean")) / (2 * sigma**2))
+    root = np.sqrt(A.sum(1))
+    lam = abs(np.linalg.eigvalsh(A / root[:, None] / root))  # the walk's eigenvalues: similar matrices
     a = lam**t / (lam**t).sum()
     a = a[a > 0]
     return float(-(a * np.log(a)).sum()) / _unit(base) + 0.0
