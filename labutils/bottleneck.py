@@ -121,7 +121,7 @@ def certificate(pxy, beta, joint):
     so gap = 0 proves a global minimum, and gap > 0 names the cluster that is missing.
 
     Returns (gap [...], s [..., Y]). The maximum over s is searched: on a grid of 4001 points that
-    is then refined for two outcomes y, else by climbing from all p(y|x), from points between
+    is then refined for two x or two y, else by climbing from all p(y|x), from points between
     pairs of them, from p(y) and from the clusters.
 
     Errors: as in `step`. Source: chapter bottleneck/information-bottleneck, step 4.
@@ -180,10 +180,10 @@ def curve(pxy, betas=None, *, rtol=1e-8):
     Source: chapter bottleneck/information-bottleneck, step 5.
     """
     if betas is None:
-        first = 1 / contraction(pxy)
-        if not math.isfinite(first):
+        eta = contraction(pxy)
+        if eta == 0:
             raise ValueError("betas must be given where X and Y are independent: Z is constant for all")
-        betas = first * np.geomspace(0.9, 40, 48)
+        betas = np.geomspace(0.9, 40, 48) / eta
     xp, problem, betas = _problem(pxy, betas)
     if betas.ndim != 1 or betas.shape[0] < 2 or not bool(xp.all(betas[1:] > betas[:-1])):
         raise ValueError("betas must be an increasing array of at least two values")
@@ -219,30 +219,51 @@ def contraction(pxy):
 
     Z = constant is the global minimum exactly for beta <= 1 / eta_KL, and eta_KL is the slope of
     the curve at its origin. Never below sigma_2^2, its limit as u tends to p_X.
-    Searched by a climb whose ratio never falls (each u is tilted by its own output) from all
-    p(y|x), points between pairs, and for two outcomes y a grid of 401.
+    Searched by a climb whose ratio never falls (each u is tilted by its own image) from all
+    p(y|x), points between pairs, and for two x or two y a grid of 401.
 
     Errors: as in `step`. Source: chapter bottleneck/information-bottleneck, step 6.
     """
     xp, problem, _ = _problem(pxy, 1.0)
     local = _second_singular(xp, problem)
-    s = _candidates(xp, problem, 401)
-    ratio = xp.zeros(s.shape[0], dtype=s.dtype, device=s.device) + max(local, 1e-300)
-    log_py, best = xp.log(problem.py), local
-    for _ in range(2000):
+    if local < 1e-14:
+        return 0.0
+    s = xp.concat([_candidates(xp, problem, 401), _nearby(xp, problem)], axis=0)
+    log_px, log_py = xp.log(problem.px), xp.log(problem.py)
+
+    def normal(log_u):
+        log_u = log_u - xp.max(log_u, axis=-1, keepdims=True)
+        return log_u - xp.log(xp.sum(xp.exp(log_u), axis=-1, keepdims=True))
+
+    def tilted(s, ratio):
         log_s = xp.where(s > 0, info._log(xp, s), -1e30)
-        tilt = ((log_s - log_py) @ problem.p_yx.mT) / ratio[:, None]
-        tilt = tilt + xp.log(problem.px)
-        tilt = tilt - xp.max(tilt, axis=-1, keepdims=True)
-        u = xp.exp(tilt)
-        u = u / xp.sum(u, axis=-1, keepdims=True)
+        return normal(log_px + ((log_s - log_py) @ problem.p_yx.mT) / ratio[..., None])
+
+    def ratios(log_u):
+        u = xp.exp(log_u)
         s = u @ problem.p_yx
         cost = xp.sum(info._kl_terms(xp, u, problem.px + 0 * u), axis=-1)
         gain = xp.sum(info._kl_terms(xp, s, problem.py + 0 * s), axis=-1)
-        ratio = xp.where(cost > 1e-12, xp.maximum(ratio, gain / xp.where(cost > 0, cost, 1.0)), ratio)
+        return xp.where(cost > 1e-12, gain / xp.where(cost > 0, cost, 1.0), 0.0), s
+
+    log_u = tilted(s, 0 * s[:, 0] + local)
+    lengths = xp.asarray([1.0, 2.0, 4.0, 16.0, 64.0, 256.0, 1024.0], dtype=s.dtype, device=s.device)[:, None, None]
+    best = local
+    for count in range(500):
+        ratio, s = ratios(log_u)
         last, best = best, max(best, float(xp.max(ratio)))
-        if best - last <= 1e-15 and _ > 50:
+        if count == 10:  # go on with the best twenty
+            kept = xp.argsort(ratio, descending=True)[:20]
+            log_u, s, ratio = xp.take(log_u, kept, axis=0), xp.take(s, kept, axis=0), xp.take(ratio, kept)
+        if count > 20 and best - last <= 1e-16:
             break
+        after = tilted(s, xp.maximum(ratio, 0 * ratio + local))
+        if count < 10:
+            log_u = after
+            continue
+        leaps = normal(xp.clip(log_u + lengths * (after - log_u), -700.0, 700.0))
+        place = xp.argmax(ratios(leaps)[0], axis=0)
+        log_u = xp.sum(xp.where((place[None, :] == xp.arange(7, device=s.device)[:, None])[..., None], leaps, 0.0), axis=0)
     return best
 
 
@@ -529,6 +550,7 @@ def _bend(xp, problem, beta, joint, q):
     """beta sigma_2^2 of each cluster (0 for empty ones), and the direction in y of its softest mode."""
     r = xp.sum(joint, axis=-1)
     u = xp.where((r > 0)[..., None], q * problem.px / xp.where(r > 0, r, 1.0)[..., None], problem.px)
+    u = xp.where(u > 1e-12, u, 0.0)  # an input that all but left a cluster moves no more inside it
     s = u @ problem.p_yx
     scaled = xp.sqrt(u)[..., :, None] * problem.p_yx / xp.sqrt(xp.where(s > 0, s, 1.0))[..., None, :]
     scaled = scaled - xp.sqrt(u)[..., :, None] * xp.sqrt(s)[..., None, :]  # takes the first mode, 1, away
@@ -572,12 +594,13 @@ def _with_cluster(xp, problem, beta, joint, s, more):
 
 
 def _candidates(xp, problem, points):
-    """Clusters to start a search from: all p(y|x), points between pairs, p(y); or a grid."""
+    """Clusters to start a search from: all p(y|x), points between pairs, p(y). Where all of them
+    lie on a line, as for two x or two y, a grid of `points` along it."""
     rows = problem.p_yx
-    if rows.shape[1] == 2:
-        low, high = float(xp.min(rows[:, 0])), float(xp.max(rows[:, 0]))
-        t = xp.linspace(low, high, points, dtype=rows.dtype, device=rows.device)
-        return xp.stack([t, 1 - t], axis=-1)
+    if 2 in rows.shape:
+        ends = (int(xp.argmin(rows[:, 0])), int(xp.argmax(rows[:, 0]))) if rows.shape[1] == 2 else (0, 1)
+        share = xp.linspace(0, 1, points, dtype=rows.dtype, device=rows.device)[:, None]
+        return (1 - share) * rows[ends[0], :] + share * rows[ends[1], :]
     found = [problem.py[None, :]]
     for share in (0.0, 0.1, 0.3, 0.5):
         pairs = (1 - share) * rows[:, None, :] + share * rows[None, :, :]
@@ -585,11 +608,22 @@ def _candidates(xp, problem, points):
     return xp.concat(found, axis=0)
 
 
+def _nearby(xp, problem):
+    """Clusters on either side of p(y) along the softest mode."""
+    one = xp.ones(1, dtype=problem.py.dtype, device=problem.py.device)
+    q = xp.ones((1, 1, problem.px.shape[0]), dtype=problem.py.dtype, device=problem.py.device)
+    _, v = _bend(xp, problem, one, problem.py[None, None, :], q)
+    v = v[0, 0, :] / xp.max(abs(v[0, 0, :] / problem.py))
+    share = xp.asarray([-0.9, -0.5, -0.2, -0.05, 0.05, 0.2, 0.5, 0.9], dtype=v.dtype, device=v.device)
+    s = problem.py + share[:, None] * v
+    return s / xp.sum(s, axis=-1, keepdims=True)
+
+
 def _best_cluster(xp, problem, beta, log_z, joint):
     """(log max rho, its s) over clusters s, for beta of shape [...]."""
-    s = xp.broadcast_to(_candidates(xp, problem, 4001), (*beta.shape, 1, problem.py.shape[0])[:-2] + tuple(
-        _candidates(xp, problem, 4001).shape))
-    if problem.py.shape[0] > 2:
+    s = _candidates(xp, problem, 4001)
+    s = xp.broadcast_to(s, (*beta.shape, *s.shape))
+    if 2 not in problem.p_yx.shape:
         r = xp.sum(joint, axis=-1, keepdims=True)
         own = xp.where(r > 0, joint / xp.where(r > 0, r, 1.0), problem.py)
         s = xp.concat([s, xp.broadcast_to(own, (*beta.shape, *own.shape[-2:]))], axis=-2)
@@ -602,7 +636,7 @@ def _best_cluster(xp, problem, beta, log_z, joint):
         total = xp.sum(terms, axis=-1, keepdims=True)
         return (top + xp.log(total))[..., 0], (terms / total) @ problem.p_yx
 
-    if problem.py.shape[0] == 2:  # keep the best few of the grid, then climb
+    if 2 in problem.p_yx.shape:  # keep the best few of the grid, then climb
         value, _ = rho(s)
         order = xp.argsort(value, axis=-1, descending=True)[..., :8]
         pick = xp.astype(order[..., None] == xp.arange(s.shape[-2], device=s.device), s.dtype)
