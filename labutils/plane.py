@@ -76,7 +76,8 @@ def noisy_unit_information(w, sigma, unit="tanh", points=4000):
 def cells(t, rule="fixed", bins=30, width=2 / 30):
     """The cell of each input: all units of the layer are binned, inputs in the same bins share a cell.
 
-    rule  "fixed": bins of `width`, the same for all layers and times, aligned at 0
+    rule  "fixed": bins of `width`, the same for all layers and times, aligned at 0; a value on an
+          edge goes to the bin nearer 0, so that 1 shares the last bin of [-1, 1]
           "scaled": `bins` equal bins from the least to the greatest activation of this layer
           "quantile": `bins` bins of equally many inputs, for each unit by itself (ties stay together)
 
@@ -87,7 +88,7 @@ def cells(t, rule="fixed", bins=30, width=2 / 30):
     t = _activations("t", t)
     _one_of("rule", rule, RULES)
     if rule == "fixed":
-        place = np.floor(t / _positive("width", width))
+        place = np.floor(t * (1 - 1e-9) / _positive("width", width))
     else:
         if not (isinstance(bins, (int, np.integer)) and bins >= 2):
             raise ValueError(f"bins must be a whole number >= 2; got {bins!r}")
