@@ -636,13 +636,13 @@ def _best_cluster(xp, problem, beta, log_z, joint):
         total = xp.sum(terms, axis=-1, keepdims=True)
         return (top + xp.log(total))[..., 0], (terms / total) @ problem.p_yx
 
-    if 2 in problem.p_yx.shape:  # keep the best few of the grid, then climb
+    if 2 in problem.p_yx.shape:  # the best few of a grid; elsewhere all, since slow climbers count
         value, _ = rho(s)
-        order = xp.argsort(value, axis=-1, descending=True)[..., :8]
+        order = xp.argsort(value, axis=-1, descending=True)[..., :12]
         pick = xp.astype(order[..., None] == xp.arange(s.shape[-2], device=s.device), s.dtype)
         s = pick @ s
     for _ in range(300):
-        value, after = rho(s)
+        _, after = rho(s)
         moved = xp.max(abs(after - s))
         s = after
         if float(moved) < 1e-13:

@@ -131,6 +131,24 @@ class TestCertificate:
 
 
 class TestCurve:
+    def test_a_dense_search_finds_no_cluster_below_a_transition_and_finds_it_above(self):
+        """The climbs of `certificate` against a grid over all pmfs of three outcomes, climbed longer."""
+        t, rows, px = ib.curve(FRONT, np.array([7.0, 8.0])).transitions[0], FRONT * 4, FRONT.sum(1)
+        grid = np.array([(i + 0.1, k + 0.1, 40.1 - i - k) for i in range(41) for k in range(41 - i)]) / 40.3
+        for beta, missing in ((t.low * (1 - 2e-5), False), (t.high * (1 + 5e-5), True)):
+            s3 = ib.solve(FRONT, 7.0)
+            branch = ib.solve(FRONT, beta, start=(s3.weights[:, None] * s3.decoder)[:3], search=False)
+            K = 3
+            D = np.array([[info.kl(a, b) for b in branch.decoder[:K]] for a in rows])
+            weight = px / (branch.weights[:K] * np.exp(-beta * D)).sum(1)
+            s = grid
+            for _ in range(1500):
+                g = weight * np.exp(-beta * (np.sum(rows * np.log(rows), 1) - np.log(np.maximum(s, 1e-300)) @ rows.T))
+                s = g @ rows / g.sum(1, keepdims=True)
+            assert (g.sum(1).max() > 1 + 1e-9) == missing
+            gap, _ = ib.certificate(FRONT, beta, branch.weights[:K, None] * branch.decoder[:K])
+            assert (gap > 1e-9) == missing
+
     def test_front_table(self):
         c = ib.curve(FRONT)
         assert [(t.before, t.after, t.kind) for t in c.transitions] == [(1, 2, "appears"), (2, 3, "splits"), (3, 4, "appears")]
