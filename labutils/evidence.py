@@ -29,14 +29,14 @@ def simple(outcomes, strength, size):
 
     Returns [..., 2^K]. Errors: ValueError for an empty set, outcomes or strengths out of range.
     """
-    if not isinstance(size, int) or not 1 <= size <= 10:
+    if not isinstance(size, (int, np.integer)) or not 1 <= size <= 10:
         raise ValueError(f"size must be a whole number of outcomes from 1 to 10; got {size!r}")
-    chosen = sorted(set(outcomes))
-    if not chosen or not all(isinstance(k, int) and 0 <= k < size for k in chosen):
+    chosen = set(outcomes) if np.ndim(outcomes) == 1 or isinstance(outcomes, (set, range)) else set()
+    if not chosen or not all(isinstance(k, (int, np.integer)) and 0 <= k < size for k in chosen):
         raise ValueError(f"outcomes must be a list of numbers from 0 to {size - 1}, not empty; got {outcomes!r}")
     xp, strength = _between("strength", strength)
     rest = 1 - strength
-    at, all_of = sum(2**k for k in chosen), 2**size - 1
+    at, all_of = sum(2 ** int(k) for k in chosen), 2**size - 1
     zero = xp.zeros_like(strength)
     parts = [zero] * 2**size
     if at == all_of:
@@ -66,6 +66,7 @@ def combine(*masses):
     sizes = {m.shape[-1] for m in arrays}
     if len(sizes) > 1:
         raise ValueError(f"masses must be over one frame; got {sorted(sizes)} sets")
+    _broadcast("masses", *(m.shape[:-1] for m in arrays))
     kept = xp.ones_like(arrays[0][..., 0])
 
     def pair(first, second):
@@ -98,6 +99,7 @@ def discount(mass, reliability):
     xp, (mass, reliability) = info._arrays(mass=mass, reliability=reliability)
     _mass("mass", mass)
     _between("reliability", reliability)
+    _broadcast("mass and reliability", mass.shape[:-1], reliability.shape)
     alpha = reliability[..., None]
     scaled = mass * alpha
     return xp.concat([scaled[..., :-1], scaled[..., -1:] + 1 - alpha], axis=-1)
@@ -157,6 +159,15 @@ def _between(name, value):
     if bool(xp.any(bad)):
         raise ValueError(f"{name} must lie between 0 and 1; got {info._first(value, bad)}")
     return xp, value
+
+
+def _broadcast(names, *shapes):
+    try:
+        np.broadcast_shapes(*map(tuple, shapes))
+    except ValueError:
+        raise ValueError(
+            f"{names} must have leading axes that broadcast; got {' and '.join(str(tuple(x)) for x in shapes)}"
+        ) from None
 
 
 def _place(left):

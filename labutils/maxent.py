@@ -68,7 +68,7 @@ def solve(features, targets, prior=None, tol=None, steps=200):
     tol = eps**0.75 if tol is None else info._number("tol", tol)
     if not tol > 0:
         raise ValueError(f"tol must be > 0; got {tol:g}")
-    if not isinstance(steps, int) or steps < 1:
+    if not isinstance(steps, (int, np.integer)) or steps < 1:
         raise ValueError(f"steps must be a whole number >= 1; got {steps!r}")
 
     on = mu > 0
@@ -162,15 +162,17 @@ def log_multiplicity(counts):
     counts = np.asarray(counts)
     if counts.ndim == 0 or counts.shape[-1] == 0:
         raise ValueError(f"counts must have shape [..., K] with K >= 1; got {counts.shape}")
-    bad = ~((counts >= 0) & (counts == np.floor(counts)))
+    bad = ~((counts >= 0) & (counts == np.floor(counts)) & (counts < math.inf))
     if bad.any():
         raise ValueError(
             f"counts must be whole numbers >= 0; got {counts[bad][0]:g} at {info._where(bad)}"
         )
-    counts = counts.astype(int)
-    total = counts.sum(-1)
-    log_factorial = np.concatenate([[0.0], np.cumsum(np.log(np.arange(1, total.max() + 1)))])
-    return log_factorial[total] - log_factorial[counts].sum(-1)
+    return _log_factorial(counts.sum(-1)) - _log_factorial(counts).sum(-1)
+
+
+def _log_factorial(n):
+    values, at = np.unique(n, return_inverse=True)
+    return np.array([math.lgamma(v + 1) for v in values])[at.reshape(np.shape(n))] if values.size else np.zeros(np.shape(n))
 
 
 def labelled_counts(ions, share, weight=1.0, size=None):
@@ -199,16 +201,18 @@ def labelled_counts(ions, share, weight=1.0, size=None):
         raise ValueError(f"size must be a whole number from 1 to ions + 1 = {ions + 1}; got {size!r}")
     n = np.arange(size)
     log_choices = np.concatenate([[0.0], np.cumsum(np.log((ions - n[:-1]) / (n[:-1] + 1)))])
-    inside = share * weight / (1 - share + share * weight)
-    return np.exp(log_choices + n * math.log(inside) + (ions - n) * math.log1p(-inside))
+    log_odds = math.log(share) + math.log(weight) - math.log1p(-share)  # of an ion to be inside
+    return np.exp(log_choices + n * log_odds - ions * np.logaddexp(0.0, log_odds))
 
 
 def bath_measure(filled, ions, share, sites):
     """Prior measure of a configuration of a pore with sites, from the ways to label its ions.
 
-    mu = M (M-1) ... (M-n+1) s^n (1 - L s)^(M - n) for n filled sites of L.
-    The sites tell the ions apart by place, so no 1/n! appears; as M grows at c = M s, mu tends
-    to c^n times a constant.
+    mu = M (M-1) ... (M-n+1) (s / (1 - L s))^n for n filled sites of L.
+    These are the ways to fill them, s^n (1 - L s)^(M - n) each, over those of the empty pore,
+    (1 - L s)^M: that number is too small for a float in a large bath, and only ratios matter.
+    The sites tell the ions apart by place, so no 1/n! appears; as M grows at c = M s / (1 - L s),
+    mu tends to c^n.
 
     filled  [...] how many sites each configuration fills, whole numbers from 0 to L
     ions    M >= L;  share  s = (volume of a site) / V with L s < 1;  sites  L
@@ -227,9 +231,7 @@ def bath_measure(filled, ions, share, sites):
         raise ValueError(f"filled must be whole numbers from 0 to sites = {sites}; got {filled[bad][0]:g}")
     filled = filled.astype(int)
     log_labels = np.concatenate([[0.0], np.cumsum(np.log(ions - np.arange(sites)))])
-    return np.exp(
-        log_labels[filled] + filled * math.log(share) + (ions - filled) * math.log1p(-sites * share)
-    )
+    return np.exp(log_labels[filled] + filled * (math.log(share) - math.log1p(-sites * share)))
 
 
 def _ions(value):
@@ -358,7 +360,8 @@ def _directions(xp, g, on, eps):
 def _newton(xp, y, value, p, h, log_mu, null, busy, eps):
     """One damped Newton step of the problems that are `busy`."""
     mean = _mean(h, p)  # minus the slope of the dual
-    curvature = (h * p[:, None, :]) @ xp.matrix_transpose(h) - mean[:, :, None] * mean[:, None, :]
+    centred = h - mean[:, :, None]  # first: E[hh] - mean mean would cancel where one state has nearly all mass
+    curvature = (centred * p[:, None, :]) @ xp.matrix_transpose(centred)
     one = xp.eye(h.shape[-2], dtype=h.dtype, device=h.device)
     idle = xp.astype(xp.sum(xp.abs(null), axis=-2) > 0, h.dtype)
     trace = xp.sum(curvature * one, axis=(-2, -1))[:, None, None]
@@ -436,6 +439,11 @@ def _vector(a):
     return "(" + ", ".join(f"{x:.4g}" for x in a + 0.0) + ")"
 
 
+def _below(most, target):
+    by = f" (by {target - most:.2g})" if f"{most:.6g}" == f"{target:.6g}" else ""
+    return f"max a.f = {most:.6g} < a.F = {target:.6g}{by}"
+
+
 def _listed(indices):
     indices = [int(i) for i in indices]
     return f"constraint {indices[0]}" if len(indices) == 1 else f"constraints {indices}"
@@ -455,7 +463,7 @@ def _one_by_one(f, F, on, lead):
             f"targets must lie in the convex hull of the features; constraint {a}{_which(lead, b)}"
             f" cannot be met: its target is {F[b, a]:.6g}, and f lies from {low[b, a]:.6g} to"
             f" {high[b, a]:.6g}. Separating direction a = {sign} along {a}, in which"
-            f" max a.f = {most:.6g} < a.F = {sign * F[b, a]:.6g}"
+            f" {_below(most, sign * F[b, a])}"
         )
 
 
@@ -471,7 +479,7 @@ def _consistent(xp, f, F, g, on, null, size, tol, lead):
         n[np.abs(n * size[b]) < 1e-9 * np.abs(n * size[b]).max()] = 0.0
         a = -n / np.abs(n).max()
         value = (a @ f[b][:, on[b]]).mean()
-        value = 0.0 if abs(value) < 1e-9 * np.abs(a @ np.abs(f[b])).max() else value
+        value = 0.0 if abs(value) < 1e-9 * (np.abs(a) @ np.abs(f[b])).max() else value
         raise ValueError(
             f"targets must not contradict each other; {_listed(np.flatnonzero(a))}{_which(lead, b)} are"
             f" redundant: with a = {_vector(a)}, a.f is {value:.6g} in every state, and"
@@ -492,7 +500,7 @@ def _separated(xp, f, F, y, T, h, on, size, eps, lead):
     raise ValueError(
         f"targets must lie in the convex hull of the features; {_listed(np.flatnonzero(a))}"
         f"{_which(lead, b)} cannot be met together. Separating direction a = {_vector(a)}, in which"
-        f" max a.f = {(a @ f[:, on]).max() / np.abs(a).max():.6g} < a.F = {a @ F / np.abs(a).max():.6g}"
+        f" {_below((a @ f[:, on]).max() / np.abs(a).max(), a @ F / np.abs(a).max())}"
     )
 
 

@@ -100,6 +100,11 @@ def test_batches_and_torch():
     assert evidence.combine(a[:, None], b[None]).mass.shape == (4, 4, 8)
 
 
+def test_outcomes_in_any_container():
+    for outcomes in ([0, 1], (1, 0), {0, 1}, range(2), np.arange(2)):
+        assert evidence.simple(outcomes, 0.5, np.int64(3))[3] == 0.5
+
+
 GOOD = np.array([0, 0.5, 0.25, 0.25])
 
 
@@ -113,6 +118,11 @@ GOOD = np.array([0, 0.5, 0.25, 0.25])
     (lambda: evidence.combine([[0, 0.5, 0.5, 0], [0, 1.0, 0, 0]], [0, 0, 1.0, 0]), r"\(kappa = 1\) at 1"),
     (lambda: evidence.discount(GOOD, 1.5), r"reliability must lie between 0 and 1; got 1.5"),
     (lambda: evidence.simple([3], 0.5, 2), r"outcomes must be a list of numbers from 0 to 1, not empty; got \[3\]"),
+    (lambda: evidence.simple(0, 0.5, 2), r"outcomes must be a list of numbers from 0 to 1, not empty; got 0"),
+    (lambda: evidence.combine(np.stack([GOOD] * 2), np.stack([GOOD] * 3)),
+     r"masses must have leading axes that broadcast; got \(2,\) and \(3,\)"),
+    (lambda: evidence.discount(np.stack([GOOD] * 2), [0.1, 0.2, 0.3]),
+     r"mass and reliability must have leading axes that broadcast; got \(2,\) and \(3,\)"),
     (lambda: evidence.simple([], 0.5, 2), r"outcomes must be a list of numbers from 0 to 1, not empty; got \[\]"),
     (lambda: evidence.simple([0], -0.5, 2), r"strength must lie between 0 and 1; got -0.5"),
     (lambda: evidence.simple([0], 0.5, 0), r"size must be a whole number of outcomes from 1 to 10; got 0"),

@@ -200,6 +200,26 @@ def test_torch_gives_the_same(dtype, tol):
     assert there.entropy.numpy() == pytest.approx(here.entropy, abs=10 * tol)
 
 
+@pytest.mark.parametrize("E", [40, 60, 70, 80, 100, 200])
+def test_a_prior_with_nearly_all_mass_on_one_state(E):
+    """Here E[hh] - mean mean cancels to noise: the curvature must be centred first."""
+    x = (np.arange(16)[:, None] >> np.arange(4) & 1).astype(float)
+    f = np.stack([x.sum(1), x @ [-1.5, -0.5, 0.5, 1.5]])
+    pairs = (x[:, :-1] * x[:, 1:]).sum(1)
+    found = maxent.solve(f, [1.2, 0.3], prior=np.exp(E * pairs))
+    assert f @ found.pmf == pytest.approx([1.2, 0.3], abs=1e-10)
+    assert float(found.log_z + found.multipliers @ [1.2, 0.3]) == pytest.approx(float(found.entropy), abs=1e-9)
+
+
+@pytest.mark.parametrize("spread", [20, 30, 40])
+def test_strong_priors_are_no_obstacle(spread):
+    for seed in range(60):
+        rng = np.random.default_rng(seed)
+        f = rng.standard_normal((2, 6))
+        F = f @ rng.dirichlet(np.ones(6))
+        assert f @ maxent.solve(f, F, prior=np.exp(rng.normal(0, spread, 6))).pmf == pytest.approx(F, abs=1e-9)
+
+
 # Redundant features ----------------------------------------------------------------------------
 
 
@@ -297,8 +317,9 @@ def test_near_the_boundary_is_solved():
         assert abs(float(found.gap)) < 1e-9
 
 
-@given(seeds)
-def test_the_verdict_is_that_of_a_linear_program(seed):
+@pytest.mark.parametrize("spread", [0, 10, 30])
+@given(seed=seeds)
+def test_the_verdict_is_that_of_a_linear_program(spread, seed):
     """Inside, outside or on the edge, on points of a coarse grid where edges are hit often."""
     rng = np.random.default_rng(seed)
     f, F = rng.integers(-2, 3, (2, 5)).astype(float), rng.integers(-2, 3, 2) / 2.0
@@ -309,7 +330,7 @@ def test_the_verdict_is_that_of_a_linear_program(seed):
                  A_eq=equal, b_eq=np.append(F, 1), bounds=[(None, None)] * 6)
     least = -lp.fun
     try:
-        maxent.solve(f, F)
+        maxent.solve(f, F, prior=np.exp(rng.normal(0, spread, 5)))
         verdict = "inside"
     except ValueError as error:
         verdict = "boundary" if "boundary" in str(error) else "outside"
@@ -366,6 +387,7 @@ def test_bad_input_is_named(arguments, more, message):
     (lambda: maxent.response([0.5, 0.5], DIE), r"features must have shape \[..., F, X\] with X = 2"),
     (lambda: maxent.response([0.5, 0.5], DIE[:, :2], DIE), r"observables must have shape \[..., O, X\] with X = 2"),
     (lambda: maxent.log_multiplicity([1.5, 2]), r"counts must be whole numbers >= 0; got 1.5 at 0"),
+    (lambda: maxent.log_multiplicity([np.inf, 1]), r"counts must be whole numbers >= 0; got inf at 0"),
     (lambda: maxent.log_multiplicity(3), r"counts must have shape \[..., K\] with K >= 1; got \(\)"),
     (lambda: maxent.labelled_counts(0, 0.1), r"ions must be a whole number >= 1; got 0"),
     (lambda: maxent.labelled_counts(5, 1.0), r"share must lie between 0 and 1; got 1"),
@@ -395,6 +417,33 @@ def test_multiplicity_by_listing():
     for counts in ((2, 1, 0), (3, 3), (1, 1, 1, 1)):
         letters = [k for k, c in enumerate(counts) for _ in range(c)]
         assert maxent.log_multiplicity(counts) == pytest.approx(math.log(len(set(itertools.permutations(letters)))))
+
+
+def test_multiplicity_of_many_and_of_none():
+    assert maxent.log_multiplicity(np.zeros((0, 3), int)).shape == (0,)
+    assert maxent.log_multiplicity([10**12, 1]) == pytest.approx(math.log(10**12 + 1), abs=0.01)
+
+
+def test_a_pore_that_binds_without_end():
+    assert maxent.labelled_counts(5, 0.5, 1e17) == pytest.approx([0, 0, 0, 0, 0, 1], abs=1e-15)
+
+
+def test_the_measure_of_a_bath_too_large_for_its_own_ways():
+    mu = maxent.bath_measure(np.arange(3), 10**6, 1e-3, 2)
+    c = 1000 / (1 - 0.002)
+    assert mu == pytest.approx([1, c, c**2], rel=1e-5)
+    assert maxent.solve([[0.0, 1.0, 2.0]], [1.2], prior=mu * [1, 2, 1]).pmf @ np.arange(3) == pytest.approx(1.2)
+
+
+def test_messages_show_no_rounding():
+    with pytest.raises(ValueError, match=r"a.f is 0 in every state, and a.F is 0.98"):
+        maxent.solve(np.stack([np.eye(3)[0]] * 2), [0.99, 0.01])
+    with pytest.raises(ValueError, match=r"max a.f = 6 < a.F = 6 \(by 1e-09\)"):
+        maxent.solve(DIE, [6 + 1e-9])
+
+
+def test_whole_numbers_of_numpy():
+    assert maxent.solve(DIE, [4.5], steps=np.int64(50)).pmf @ DIE[0] == pytest.approx(4.5)
 
 
 @given(st.integers(1, 60), st.floats(0.01, 0.99), st.floats(0.05, 20))
