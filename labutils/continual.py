@@ -76,7 +76,7 @@ def data_cost(m, inputs, labels):
     Source: chapter jaynes/learning-as-physics, step 7.
     """
     xp, m, inputs = _inputs(m, inputs)
-    labels = _labels(xp, labels, m)
+    labels = _labels(xp, labels, inputs)
     mean, variance = preactivation(m, inputs)
     return -xp.sum(_log_phi(labels * mean / variance**0.5), axis=-1)
 
@@ -90,7 +90,7 @@ def cost_gradient(m, inputs, labels):
     Source: chapter jaynes/learning-as-physics, step 7.
     """
     xp, m, inputs = _inputs(m, inputs)
-    labels = _labels(xp, labels, m)
+    labels = _labels(xp, labels, inputs)
     N = m.shape[-1]
     mean, variance = preactivation(m, inputs)
     u = labels * mean / variance**0.5
@@ -116,7 +116,7 @@ def learn(theta1, inputs, labels, weight, passes, batch, rate, rng, metaplastic=
     Source: chapter jaynes/learning-as-physics, step 7; Li et al. 2022.
     """
     xp, theta1, inputs = _same(theta1=theta1, inputs=inputs)
-    labels = _labels(xp, labels, theta1)
+    labels = _labels(xp, labels, inputs)
     weight = weight if is_array_api_obj(weight) else xp.asarray(weight, dtype=theta1.dtype)
     if not bool(xp.all(weight >= 0)):
         raise ValueError(f"weight must be >= 0; got {weight!r}")
@@ -158,10 +158,14 @@ def mixture_moments(weights, means, covariances):
 def product_of_experts(weights, means, precisions):
     """Mean and precision of the normalised product of N(mu_i, L_i^-1)^w_i: L = sum w L_i, L mean = sum w L_i mu_i.
 
-    Errors: ValueError for weights that are no pmf, or shapes that do not match.
+    Errors: ValueError for weights that are no pmf, shapes that do not match, or precisions that are not
+    symmetric and positive definite.
     Source: chapter jaynes/learning-as-physics, step 8.
     """
     w, mu, L = _experts(weights, means, precisions, "precisions")
+    if not np.allclose(L, np.swapaxes(L, 1, 2), rtol=1e-9, atol=0) or not (np.linalg.eigvalsh(L) > 0).all():
+        raise ValueError("precisions must be symmetric and positive definite; "
+                         f"least eigenvalue {np.linalg.eigvalsh((L + np.swapaxes(L, 1, 2)) / 2).min()!r}")
     total = np.tensordot(w, L, 1)
     return np.linalg.solve(total, np.einsum("i,ijk,ik->j", w, L, mu)), total
 
@@ -184,10 +188,11 @@ def pools(weights, pmfs):
 
 
 def highest_density(density, dx, mass=0.95):
-    """The smallest set of cells that holds the mass: (level, mask). Cells of density >= level are in.
+    """The smallest set of cells that holds the mass: (level, mask). Cells denser than the level are in.
 
     density  [K] values at the centres of cells of width dx; sums to 1 within 1e-3
-    The level is that of the last cell taken, so the set holds the mass and at most one cell more.
+    The level is that of the last cell taken, so the set holds the mass and at most one cell more. Of
+    cells that tie at the level those of lower index are taken first.
 
     Errors: ValueError for a mass outside (0, 1) or a density that is none.
     Source: chapter jaynes/learning-as-physics, step 8.
@@ -199,8 +204,10 @@ def highest_density(density, dx, mass=0.95):
         raise ValueError(f"density must be >= 0 in one dimension with sum(density * dx) = 1; got {f.sum() * dx!r}")
     order = np.argsort(-f, kind="stable")
     taken = np.searchsorted(np.cumsum(f[order]) * dx, mass) + 1
-    level = f[order[min(taken, f.size) - 1]]
-    return level, f >= level
+    order = order[:min(taken, f.size)]
+    mask = np.zeros(f.size, dtype=bool)
+    mask[order] = True
+    return f[order[-1]], mask
 
 
 def mass_above(weight, separation, dimensions=1):
@@ -228,7 +235,7 @@ def mass_above(weight, separation, dimensions=1):
     excess = lambda x: log_g(x) - log_g((2 * w - 1) * s)
     if dimensions > 1:
         inside = need("scipy.stats").chi2.cdf(2 * np.maximum(excess(x), 0), dimensions - 1)
-        return float(np.sum(np.exp(log_g(x)) * inside) * (x[1] - x[0]))
+        return min(float(np.sum(np.exp(log_g(x)) * inside) * (x[1] - x[0])), 1.0)   # the sum may end at 1 + 1e-12
     signs = excess(x) > 0
     edges = [brentq(excess, x[i], x[i + 1], xtol=1e-13) for i in np.flatnonzero(signs[1:] != signs[:-1])]
     cdf = w * norm.cdf(np.array(edges) - s) + (1 - w) * norm.cdf(np.array(edges) + s)
@@ -238,14 +245,19 @@ def mass_above(weight, separation, dimensions=1):
 def separation_limit(weight=0.5, mass=0.95, dimensions=1):
     """The half distance of two unit Gaussians from which on their best compromise is outside the region.
 
-    Errors: ValueError for arguments out of range, a weight of 0 or 1 included.
+    Errors: ValueError for arguments out of range, a weight of 0 or 1 included, or a limit that is not
+    between 0.05 and 25 half distances.
     Source: chapter jaynes/learning-as-physics, step 8.
     """
     if not 0 < weight < 1:
         raise ValueError(f"weight must lie between 0 and 1, both left out; got {weight!r}")
     if not 0 < mass < 1:
         raise ValueError(f"mass must lie between 0 and 1; got {mass!r}")
-    return need("scipy.optimize").brentq(lambda s: mass_above(weight, s, dimensions) - mass, 0.05, 25, xtol=1e-10)
+    excess = lambda s: mass_above(weight, s, dimensions) - mass
+    if not excess(0.05) <= 0 <= excess(25):
+        raise ValueError("weight, mass and dimensions must have their limit between 0.05 and 25; "
+                         f"got {weight!r}, {mass!r}, {dimensions!r}")
+    return need("scipy.optimize").brentq(excess, 0.05, 25, xtol=1e-10)
 
 
 def logistic_posterior(inputs, labels, prior, weights=None):
@@ -264,7 +276,9 @@ def logistic_posterior(inputs, labels, prior, weights=None):
         raise ValueError(f"inputs, labels and weights must be [P, d], [P], [P]; got {X.shape}, {y.shape}, {a.shape}")
     if not np.isin(y, (-1.0, 1.0)).all():
         raise ValueError("labels must be -1 or 1")
-    if not prior > 0 or not (a >= 0).all():
+    if not np.isfinite(X).all():
+        raise ValueError("inputs must be finite numbers")
+    if not 0 < prior < math.inf or not ((a >= 0) & (a < math.inf)).all():
         raise ValueError(f"prior must be > 0 and weights >= 0; got prior={prior!r}, least weight {a.min()!r}")
     w = np.zeros(X.shape[1])
 
@@ -313,13 +327,19 @@ def _inputs(m, inputs):
     _in_range(xp, "m", m)
     if inputs.ndim < 2 or inputs.shape[-1] != m.shape[-1]:
         raise ValueError(f"inputs must be [..., P, N] with N = {m.shape[-1]}; got {tuple(inputs.shape)}")
+    if not bool(xp.all(xp.isfinite(inputs))):
+        raise ValueError("inputs must be finite numbers")
+    if not bool(xp.all(xp.any(inputs != 0, axis=-1))):
+        raise ValueError("inputs must not contain a row of zeros: its answer has no sign")
     return xp, m, inputs
 
 
-def _labels(xp, labels, like):
+def _labels(xp, labels, inputs):
     labels = labels if is_array_api_obj(labels) else np.asarray(labels, dtype=float)
     if not bool(xp.all((labels == 1) | (labels == -1))):
         raise ValueError("labels must be -1 or 1")
+    if labels.shape[-1:] != inputs.shape[-2:-1]:
+        raise ValueError(f"labels must be [..., P] with P = {inputs.shape[-2]}; got {tuple(labels.shape)}")
     return labels
 
 
@@ -343,6 +363,8 @@ def _pmf(name, p):
 
 def _experts(weights, means, matrices, name):
     w, mu, C = _pmf("weights", weights), np.asarray(means, dtype=float), np.asarray(matrices, dtype=float)
+    if not (np.isfinite(mu).all() and np.isfinite(C).all()):
+        raise ValueError(f"means and {name} must be finite numbers")
     if mu.ndim != 2 or mu.shape[0] != w.size or C.shape != mu.shape + mu.shape[-1:]:
         raise ValueError(f"means and {name} must be [n, d] and [n, d, d] for {w.size} weights; got {mu.shape} and {C.shape}")
     return w, mu, C

@@ -105,18 +105,19 @@ def potential_terms(R):
     B(R) = 2 int Dt Phi log Phi (g t), g = sqrt(R / (1 - R)): what an example takes from their log number
     Both are 0 at R = 1, the teacher alone.
 
-    R  [n] numbers in (0, 1]
+    R  [n] numbers in [1e-10, 1]; within 1e-9 of 1 both halves are taken as 0
     Returns two arrays [n].
 
-    Errors: ValueError for an overlap outside (0, 1].
+    Errors: ValueError for an overlap out of that range.
     Source: chapter jaynes/learning-as-physics, step 3; Barbier et al. 2019.
     """
     R = np.atleast_1d(np.asarray(R, dtype=float))
-    if not ((R > 0) & (R <= 1)).all():
-        raise ValueError(f"R must lie in (0, 1]; got {float(R[~((R > 0) & (R <= 1))][0])!r}")
+    ok = (R >= 1e-10) & (R <= 1)
+    if not ok.all():
+        raise ValueError(f"R must lie in [1e-10, 1]; got {float(R[~ok][0])!r}")
     A, B = np.zeros(R.shape), np.zeros(R.shape)
     for i in np.flatnonzero(R < 1 - 1e-9):
-        f = _root(lambda f, r=R[i]: float(_WZ @ np.tanh(np.sqrt(f) * _Z + f) ** 2) - r, 1e-12, 100)
+        f = _root(lambda f, r=R[i]: float(_WZ @ np.tanh(np.sqrt(f) * _Z + f) ** 2) - r, 1e-14, 100)
         A[i] = -f * (1 + R[i]) / 2 + _WZ @ _log_2cosh(np.sqrt(f) * _Z + f)
         B[i] = _log_agreement(R[i], R[i])
     return A, B
@@ -125,13 +126,15 @@ def potential_terms(R):
 def state_at(alpha):
     """The teacher-student state with R < 1 that continues from alpha = 0, for a load below the spinodal.
 
-    Errors: ValueError for a load that is not > 0, or at which there is no such state.
+    Errors: ValueError for a load below 1e-8, or at which there is no such state.
     """
     alpha = _positive("alpha", alpha)
+    if alpha < 1e-8:
+        raise ValueError(f"alpha must be at least 1e-8; got {alpha!r}")
     last = spinodal()
     if not alpha < last.alpha:
         raise ValueError(f"alpha must be below {last.alpha:.4f}, where the state ends; got {alpha!r}")
-    return teacher_student(_root(lambda f: teacher_student(f).alpha - alpha, 1e-9, last.field, xtol=1e-13))
+    return teacher_student(_root(lambda f: teacher_student(f).alpha - alpha, 1e-10, last.field, xtol=1e-13))
 
 
 def transition():
@@ -183,7 +186,8 @@ def franz_parisi(R, alpha):
     alpha  load > 0
     Returns (s, q).
 
-    Errors: ValueError for an overlap or a load out of range, or a q too close to 1.
+    Errors: ValueError for an overlap or a load out of range, and where no state with q below 1 is found:
+    at overlaps near 1 beyond the transition, and at negative ones unless the load is small.
     Source: chapter jaynes/learning-as-physics, step 4; Franz and Parisi 1995.
     """
     alpha = _positive("alpha", alpha)
@@ -291,8 +295,15 @@ def shell_counts(codes, N, reference=0):
     """How many of the coded vectors lie at Hamming distance 0, ..., N from the reference: [N + 1].
 
     Distance d is overlap R = 1 - 2 d / N.
+
+    Errors: ValueError for codes or a reference that are not whole numbers in [0, 2^N).
     """
-    return np.bincount(np.bitwise_count(np.asarray(codes) ^ reference), minlength=N + 1)
+    codes = np.asarray(codes)
+    codes = codes.astype(np.int64) if codes.size == 0 else codes
+    for name, values in (("codes", codes), ("reference", np.asarray(reference))):
+        if values.dtype.kind not in "iu" or (values < 0).any() or (values >= 2**N).any():
+            raise ValueError(f"{name} must be whole numbers in [0, {2**N}); got {values.tolist()!r}")
+    return np.bincount(np.bitwise_count(codes ^ reference), minlength=N + 1)
 
 
 # Inputs ----------------------------------------------------------------------------------------

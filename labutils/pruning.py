@@ -62,12 +62,13 @@ def cka(X, Y):
     xp = array_namespace(X, Y)
     if X.ndim < 2 or Y.ndim < 2 or X.shape[-2] != Y.shape[-2]:
         raise ValueError(f"X and Y must be [n, features] of the same n; got {tuple(X.shape)} and {tuple(Y.shape)}")
-    X, Y = (a - xp.mean(a, axis=-2, keepdims=True) for a in (X, Y))
+    centred = [a - xp.mean(a, axis=-2, keepdims=True) for a in (X, Y)]
+    for a, b in zip((X, Y), centred, strict=True):          # what rounding leaves of a constant is no variation
+        if not bool(xp.all(xp.max(abs(b), axis=(-2, -1)) > 64 * xp.finfo(a.dtype).eps * xp.max(abs(a), axis=(-2, -1)))):
+            raise ValueError("X and Y must vary over the examples; a column-wise constant was given")
+    X, Y = centred
     square = lambda a, b: xp.sum(xp.matmul(xp.matrix_transpose(a), b) ** 2, axis=(-2, -1))
-    below = square(X, X) * square(Y, Y)
-    if not bool(xp.all(below > 0)):
-        raise ValueError("X and Y must vary over the examples; a column-wise constant was given")
-    return square(X, Y) / below**0.5
+    return square(X, Y) / (square(X, X) * square(Y, Y)) ** 0.5
 
 
 def mode_connectivity(path):
@@ -77,14 +78,14 @@ def mode_connectivity(path):
     Negative is a barrier; a convex loss has none. The two ends depart from their mean by the same
     amount, one up and one down: of equal departures (to rounding) the one downwards counts.
 
-    Errors: ValueError for fewer than 3 points or NaN.
+    Errors: ValueError for fewer than 3 points, NaN or inf.
     Source: chapter jaynes/learning-as-physics, step 9; Zhou et al. 2023.
     """
     path = np.asarray(path, dtype=float)
     if path.ndim < 1 or path.shape[0] < 3:
         raise ValueError(f"path must have at least 3 points along its first axis; got shape {path.shape}")
-    if np.isnan(path).any():
-        raise ValueError("path must not contain NaN")
+    if not np.isfinite(path).all():
+        raise ValueError("path must not contain NaN or inf")
     gap = (path[0] + path[-1]) / 2 - path
     below, above = gap.max(0), -gap.min(0)
     return np.where(below >= above - 1e-9 * np.abs(path).max(0), below, -above)

@@ -155,6 +155,17 @@ def test_the_highest_density_region_of_a_normal_is_its_interval():
     assert 0.95 <= norm.pdf(x)[inside].sum() * 0.001 < 0.9515
 
 
+def test_of_equal_densities_no_more_are_taken_than_the_mass_needs():
+    level, inside = ct.highest_density(np.ones(10), 0.1, 0.55)
+    assert level == 1 and inside.sum() == 6
+    level, inside = ct.highest_density([1.0, 3.0, 1.0, 3.0, 2.0], 0.1, 0.65)
+    assert level == 2 and inside.tolist() == [False, True, False, True, True]
+
+
+def test_mass_above_is_never_over_one():
+    assert ct.mass_above(0.5, 20, 10) == 1.0
+
+
 def test_mass_above_against_a_grid_and_draws():
     x = np.arange(-14, 14, 2e-4)
     for w, s in ((0.5, 2.0), (0.3, 3.0), (0.9, 1.5), (0.5, 0.8)):
@@ -212,6 +223,16 @@ rng = np.random.default_rng(0)
     (lambda: ct.preactivation([1.0, 0.0], X2), "m must lie strictly between -1 and 1"),
     (lambda: ct.preactivation(m2, np.ones((3, 4))), r"inputs must be \[..., P, N\] with N = 2"),
     (lambda: ct.data_cost(m2, X2, [1, 0, 1]), "labels must be -1 or 1"),
+    (lambda: ct.data_cost(m2, X2, [1.0]), r"labels must be \[..., P\] with P = 3; got \(1,\)"),
+    (lambda: ct.data_cost(m2, X2 * np.nan, y2), "inputs must be finite numbers"),
+    (lambda: ct.preactivation(m2, np.array([[1.0, np.inf]])), "inputs must be finite numbers"),
+    (lambda: ct.data_cost(m2, 0 * X2, y2), "inputs must not contain a row of zeros"),
+    (lambda: ct.mixture_moments([1.0], [[np.nan]], np.ones((1, 1, 1))), "means and covariances must be finite numbers"),
+    (lambda: ct.product_of_experts([1.0], [[0.0]], [[[-1.0]]]), "precisions must be symmetric and positive definite"),
+    (lambda: ct.product_of_experts([1.0], [[0.0, 0.0]], [[[1.0, 0.5], [0.0, 1.0]]]), "precisions must be symmetric"),
+    (lambda: ct.separation_limit(0.99), "weight, mass and dimensions must have their limit between 0.05 and 25"),
+    (lambda: ct.separation_limit(0.5, 0.95, 2000), "weight, mass and dimensions must have their limit"),
+    (lambda: ct.logistic_posterior(X2 * np.nan, y2, 1.0), "inputs must be finite numbers"),
     (lambda: ct.learn(m2, X2, y2, -1.0, 1, 1, 0.1, rng), "weight must be >= 0"),
     (lambda: ct.learn(m2, X2, y2, 1.0, 0, 1, 0.1, rng), "passes must be > 0; got 0"),
     (lambda: ct.learn(m2, X2, y2, 1.0, 1, 1, 0.0, rng), "rate must be > 0; got 0.0"),

@@ -33,6 +33,7 @@ def test_shells_count_distances():
     distance = np.sum(pc.weights(codes, 11) != pc.weights(ref, 11), axis=1)
     assert np.array_equal(pc.shell_counts(codes, 11, ref), np.bincount(distance, minlength=12))
     assert np.array_equal(pc.shell_counts(np.arange(2**11), 11), comb(11, np.arange(12)))
+    assert np.array_equal(pc.shell_counts([], 3), np.zeros(4))
 
 
 @pytest.mark.parametrize("inputs, labels, message", [
@@ -128,6 +129,14 @@ def test_the_classical_numbers():
     assert pc.teacher_student(last.field * 1.05).alpha < last.alpha > pc.teacher_student(last.field * 0.95).alpha
 
 
+def test_the_ends_of_what_is_allowed():
+    A, B = pc.potential_terms([1e-10, 1 - 1e-5, 1 - 1e-6])
+    assert abs(A[0] - np.log(2)) < 1e-6 and abs(B[0] + np.log(2)) < 1e-6         # nothing known: log 2 of each
+    assert 0 < A[2] < A[1] < 1e-3 and 0 > B[2] > B[1] > -0.01
+    low = pc.state_at(1e-8)
+    assert abs(low.alpha - 1e-8) < 1e-12 and abs(low.entropy - np.log(2)) < 1e-6
+
+
 def test_franz_parisi_meets_the_state_and_stays_below_the_mean():
     for alpha in (0.3, 0.8, 1.1):
         state = pc.state_at(alpha)
@@ -156,7 +165,11 @@ def test_franz_parisi_is_stationary_in_the_overlap_of_copies():
     (lambda: pc.storage(-1.0), "field must be a finite number > 0"),
     (lambda: pc.state_at(1.6), "alpha must be below 1.4926"),
     (lambda: pc.state_at(0.0), "alpha must be a finite number > 0"),
-    (lambda: pc.potential_terms([0.5, 0.0]), r"R must lie in \(0, 1\]; got 0.0"),
+    (lambda: pc.potential_terms([0.5, 0.0]), r"R must lie in \[1e-10, 1\]; got 0.0"),
+    (lambda: pc.state_at(1e-9), "alpha must be at least 1e-8"),
+    (lambda: pc.shell_counts([255], 3), r"codes must be whole numbers in \[0, 8\); got \[255\]"),
+    (lambda: pc.shell_counts([1.5], 3), "codes must be whole numbers"),
+    (lambda: pc.shell_counts([1], 3, reference=8), "reference must be whole numbers"),
     (lambda: pc.franz_parisi(1.0, 0.5), "R must lie between -1 and 1"),
     (lambda: pc.franz_parisi(0.5, 0.0), "alpha must be a finite number > 0"),
     (lambda: pc.franz_parisi(0.996, 1.4), "R and alpha must leave solutions that differ"),

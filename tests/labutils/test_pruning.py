@@ -44,6 +44,8 @@ def test_connectivity_of_known_paths():
 @pytest.mark.parametrize("call, message", [
     (lambda: pr.cka(np.ones((3, 2)), np.ones((4, 2))), "X and Y must be"),
     (lambda: pr.cka(np.ones((3, 2)), np.ones((3, 2))), "X and Y must vary"),
+    (lambda: pr.cka(np.full((3, 2), 0.1), np.full((3, 2), 0.1)), "X and Y must vary"),
+    (lambda: pr.mode_connectivity([1.0, float("inf"), 1.0]), "must not contain NaN or inf"),
     (lambda: pr.mode_connectivity([1.0, 2.0]), "at least 3 points"),
     (lambda: pr.mode_connectivity([1.0, float("nan"), 2.0]), "must not contain NaN"),
     (lambda: pr.prune(pr.network([0]), 0.0), "density must lie"),
