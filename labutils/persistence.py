@@ -45,17 +45,27 @@ def random_acceleration(t):
 def curvature(r):
     """-r''(0), the mean square of the process's derivative: from the values of r around t = 0.
 
-    Errors: ValueError where r(0) is not 1, where r'(0+) is not 0 (then r''(0) is infinite), or where
-    -r''(0) is not positive.
+    They are taken on a circle whose radius follows the scale of r, so the unit of time is free.
+
+    Errors: ValueError where r(0) is not 1, where r is not analytic around 0 (an absolute value of t, say),
+    where r'(0+) is not 0 (then r''(0) is infinite), or where -r''(0) is not positive.
     Source: chapter jaynes/fluctuations, step 10.
     """
-    angle = 2 * np.pi * (np.arange(32) + 0.5) / 32
-    ring = 0.05 * np.exp(1j * angle)
+    start = float(np.real(r(np.array([1e-15]))[0]))
+    if not abs(start - 1) <= 1e-8:
+        raise ValueError(f"r must be a correlation, with r(0) = 1; got {start:.6g}")
+    radius = 1e-12
+    while radius < 1e12 and abs(1 - np.real(r(np.array([2 * radius]))[0])) <= 1e-3:
+        radius *= 2  # up to where r has just begun to move
+    ring = radius * np.exp(2j * np.pi * (np.arange(32) + 0.5) / 32)
     around = np.asarray(r(ring))  # Taylor coefficients of an analytic function, by Cauchy's formula
     zeroth, first, second = (np.mean(around * ring**-k).real for k in range(3))
     if not abs(zeroth - 1) <= 1e-8:
-        raise ValueError(f"r must be a correlation, with r(0) = 1; got {zeroth:.6g}")
-    if not abs(first) <= 1e-8:
+        raise ValueError(
+            f"r must be analytic around 0 and take complex lags (no absolute value of t);"
+            f" got a mean of {zeroth:.6g} on a circle around r(0) = 1 of radius {radius:.3g}"
+        )
+    if not abs(first) * radius <= 1e-10:
         raise ValueError(
             f"r must be flat at 0, since otherwise r''(0) is infinite and so is the number of zeros"
             f" (Ornstein-Uhlenbeck is such a process); got the slope r'(0+) = {first:.6g}"
@@ -97,8 +107,9 @@ def iia_exponent(r, horizon=4000.0):
     horizon  how far to look for the end of M, which must fall below 1e-60 there
 
     Errors: those of `slepian_mean`; ValueError where M does not decay exponentially within the
-    horizon, or where no such theta lies below its rate of decay (closer than about 0.1 of that
-    rate it counts as none): where the mean sign oscillates, the approximation is then no law.
+    horizon, or where no such theta lies below 0.8 of its rate of decay: nearer to the rate the
+    integral is not resolved. No theta below the rate does not mean that there is no law: where
+    the mean sign oscillates, a real zero of 1 + s LM, continued, may lie beyond the rate.
     Source: chapter jaynes/fluctuations, step 12; paper 054.
     """
     edges = np.concatenate([[0.0], np.geomspace(0.05, horizon, 400)])
@@ -119,8 +130,8 @@ def iia_exponent(r, horizon=4000.0):
     tail = t > 0.8 * edges[last]
     if not theta < rate or abs(np.sum(weight[tail] * np.exp(theta * t[tail]))) > 1e-8:
         raise ValueError(
-            f"r has no exponent: theta * int e^(theta t) M dt = 1 has no solution below the rate {rate:.3g}"
-            " at which the mean sign decays"
+            f"r has no exponent within reach: theta * int e^(theta t) M dt = 1 has no solution below 0.8 of the rate"
+            f" {rate:.3g} at which the mean sign decays (nearer to the rate none is resolved)"
         )
     return theta
 
@@ -131,11 +142,11 @@ def iia_density(r, horizon=20.0, n=2000):
     Laplace transform (1 - s LM) / (1 + s LM); solved as f = g/2 + (g * f)/2 with g = -M', by the
     trapezoidal rule. It is a density where M decreases; otherwise f may be negative.
 
-    Errors: those of `slepian_mean`; ValueError for horizon <= 0 or n < 10.
+    Errors: those of `slepian_mean`; ValueError for horizon <= 0 or n not whole or < 10.
     Source: chapter jaynes/fluctuations, step 13; paper 054.
     """
-    if not horizon > 0 or not n >= 10:
-        raise ValueError(f"horizon must be > 0 and n >= 10; got {horizon!r} and {n!r}")
+    if not horizon > 0 or not _whole(n, 10):
+        raise ValueError(f"horizon must be > 0 and n a whole number >= 10; got {horizon!r} and {n!r}")
     t = np.linspace(0, horizon, n + 1)
     dt = t[1]
     g = -np.gradient(slepian_mean(r, t), dt, edge_order=2)
@@ -156,15 +167,18 @@ def gaussian_path(r, n, dt, paths=1, seed=None):
     Circulant embedding: the covariance on a circle of 2 n points has eigenvalues by a Fourier
     transform; independent normals with these variances, transformed back, give two paths at a time.
 
-    Errors: ValueError where r(0) is not 1, or where the circle's covariance has a negative eigenvalue
+    Errors: ValueError where r(0) is not 1 or r is not finite, or where the circle's covariance has a negative eigenvalue
     (more than rounding): then take more points, so that r has decayed at their end.
     Source: chapter jaynes/fluctuations, step 12.
     """
-    if not n >= 2 or not dt > 0 or not paths >= 1:
-        raise ValueError(f"n must be >= 2, dt > 0 and paths >= 1; got {n!r}, {dt!r} and {paths!r}")
+    if not _whole(n, 2) or not dt > 0 or not _whole(paths, 1):
+        raise ValueError(f"n must be a whole number >= 2, dt > 0 and paths a whole number >= 1; got {n!r}, {dt!r} and {paths!r}")
     row = np.asarray(r(dt * np.arange(n + 1)), dtype=float)
     if not abs(row[0] - 1) <= 1e-12:
         raise ValueError(f"r must be a correlation, with r(0) = 1; got {row[0]:.6g}")
+    if not np.isfinite(row).all():
+        k = int(np.flatnonzero(~np.isfinite(row))[0])
+        raise ValueError(f"r must be finite; got {row[k]} at t = {dt * k:.6g}")
     power = np.fft.fft(np.concatenate([row, row[-2:0:-1]])).real
     if power.min() < -1e-9 * power.max():
         raise ValueError(
@@ -186,12 +200,14 @@ def survival(path, steps):
 
     path   [n];  steps  whole numbers >= 0 below n. A run of k equal signs holds max(k - steps, 0) windows.
 
-    Errors: ValueError for another shape, or steps outside 0 to n - 1.
+    Errors: ValueError for another shape, NaN in the path, or steps outside 0 to n - 1.
     Source: chapter jaynes/fluctuations, step 12.
     """
     path, steps = np.asarray(path), np.asarray(steps)
     if path.ndim != 1 or path.size < 2:
         raise ValueError(f"path must have one axis and at least 2 points; got shape {path.shape}")
+    if np.isnan(path).any():
+        raise ValueError("path must be free of NaN, which has no sign")
     if not ((steps >= 0) & (steps < path.size)).all():
         raise ValueError(f"steps must lie between 0 and {path.size - 1}; got {steps}")
     turns = np.flatnonzero(np.diff(path > 0))
@@ -205,11 +221,20 @@ def survival(path, steps):
 def intervals(path, dt):
     """Lengths of the complete intervals between sign changes, in order; crossings by straight lines.
 
-    Errors: ValueError for another shape than [n] with n >= 2.
+    Errors: ValueError for another shape than [n] with n >= 2, or NaN in the path.
     Source: chapter jaynes/fluctuations, step 12.
     """
     path = np.asarray(path, dtype=float)
     if path.ndim != 1 or path.size < 2:
         raise ValueError(f"path must have one axis and at least 2 points; got shape {path.shape}")
+    if np.isnan(path).any():
+        raise ValueError("path must be free of NaN, which has no sign")
     k = np.flatnonzero(np.diff(path > 0))
     return dt * np.diff(k + path[k] / (path[k] - path[k + 1]))
+
+
+# Helpers ------------------------------------------------------------------------------------------
+
+
+def _whole(value, least):
+    return isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= least

@@ -157,13 +157,16 @@ def count_law(probabilities):
 
     For a determinantal process the coins have the kernel's eigenvalues.
 
-    Errors: ValueError for a probability outside [0, 1] (beyond rounding).
+    A probability up to 1e-9 outside [0, 1] is an eigenvalue's rounding and counts as 0 or 1.
+
+    Errors: ValueError for a probability farther outside [0, 1].
     Source: chapter jaynes/fluctuations, step 7.
     """
     p = probabilities if is_array_api_obj(probabilities) else np.asarray(probabilities, dtype=float)
     xp = array_namespace(p)
     if p.ndim != 1 or p.shape[0] == 0 or not bool(xp.all((p >= -1e-9) & (p <= 1 + 1e-9))):
         raise ValueError(f"probabilities must be a list of numbers in [0, 1]; got {p}")
+    p = xp.clip(p, 0.0, 1.0)
     law = xp.ones(1, dtype=p.dtype)
     none = xp.zeros(1, dtype=p.dtype)
     for k in range(p.shape[0]):
@@ -241,6 +244,7 @@ def christoffel_weights(features):
     Errors: ValueError for features that are not of full rank, or a row with leverage 0.
     Source: chapter jaynes/fluctuations, step 9.
     """
+    features = _features(features)
     h = leverage(features)
     xp = array_namespace(h)
     if not bool(xp.min(h) > 0):
@@ -249,7 +253,7 @@ def christoffel_weights(features):
 
 
 def volume_sample(features, n, seed=None):
-    """n of N rows without replacement, P(S) in proportion to det(X_S^T X_S): sorted row numbers.
+    """n of N rows without replacement, P(S) in proportion to det(X_S^H X_S): sorted row numbers.
 
     Rows are taken out one by one, each with chance (1 - its leverage among those left) over their sum.
     For n = m it is `sample_projection`.
@@ -268,9 +272,9 @@ def volume_sample(features, n, seed=None):
     while left.size > n:
         rows = Q[left]
         half = rows @ inverse
-        room = np.maximum(1 - np.sum(half * rows, axis=1), 0.0)  # 1 - h >= 0 but for rounding
+        room = np.maximum(1 - np.sum(half * rows.conj(), axis=1).real, 0.0)  # 1 - h >= 0 but for rounding
         out = rng.choice(left.size, p=room / room.sum())
-        inverse = inverse + np.outer(half[out], half[out]) / room[out]
+        inverse = inverse + np.outer(half[out].conj(), half[out]) / room[out]
         left = np.delete(left, out)
     return left
 
@@ -298,12 +302,22 @@ def rescaled_sample(features, n, seed=None):
 def fit(features, y, index, weights=None):
     """Coefficients of least squares on the rows `index`: argmin_c sum_i w_i (y_i - x_i^T c)^2, [m].
 
-    Errors: ValueError where the chosen rows do not determine the coefficients.
+    weights  one for each chosen row (not for each row of the table), finite and >= 0; all 1 if not given
+
+    Errors: ValueError for weights of another shape, negative or not finite, for features or labels that are
+    not finite at the chosen rows, and where these rows do not determine the coefficients.
     Source: chapter jaynes/fluctuations, step 8.
     """
-    root = np.ones(len(index)) if weights is None else np.sqrt(np.asarray(weights, dtype=float))
-    A = np.asarray(features)[index] * root[:, None]
-    c, _, rank, _ = np.linalg.lstsq(A, np.asarray(y)[index] * root, rcond=None)
+    weights = np.ones(len(index)) if weights is None else np.asarray(weights, dtype=float)
+    if weights.shape != (len(index),) or not (np.isfinite(weights) & (weights >= 0)).all():
+        got = f"shape {weights.shape}" if weights.shape != (len(index),) else f"a smallest of {weights.min():.6g}"
+        raise ValueError(f"weights must be {len(index)} finite numbers >= 0, one for each chosen row; got {got}")
+    root = np.sqrt(weights)
+    A, b = np.asarray(features)[index] * root[:, None], np.asarray(y)[index] * root
+    for name, values in (("features", A), ("y", b)):
+        if not np.isfinite(values).all():
+            raise ValueError(f"{name} must be finite at the chosen rows; got NaN or infinity")
+    c, _, rank, _ = np.linalg.lstsq(A, b, rcond=None)
     if rank < A.shape[1]:
         raise ValueError(f"index must choose rows of rank m = {A.shape[1]}; got rank {rank} from {len(index)} rows")
     return c
@@ -312,7 +326,7 @@ def fit(features, y, index, weights=None):
 def volume_law(features, n):
     """All subsets of n rows, [count, n], and their probabilities under volume sampling, [count].
 
-    P(S) = det(X_S^T X_S) / (C(N - m, n - m) det(X^T X)), by Cauchy and Binet.
+    P(S) = det(X_S^H X_S) / (C(N - m, n - m) det(X^H X)), by Cauchy and Binet.
 
     Errors: ValueError for features not of full rank, n outside m to N, or more than 200000 subsets.
     Source: chapter jaynes/fluctuations, step 8.
@@ -325,7 +339,7 @@ def volume_law(features, n):
     Q = np.linalg.qr(X)[0]
     subsets = np.array(list(combinations(range(N), n)))
     rows = Q[subsets]
-    return subsets, np.linalg.det(np.swapaxes(rows, 1, 2) @ rows) / math.comb(N - m, n - m)
+    return subsets, np.linalg.det(np.swapaxes(rows, 1, 2).conj() @ rows).real / math.comb(N - m, n - m)
 
 
 # Helpers ---------------------------------------------------------------------------------------------
@@ -382,6 +396,7 @@ def _between(name, value, least, most):
 
 
 def _positive(name, value):
-    if not (np.ndim(value) == 0 and value > 0 and math.isfinite(value)):
+    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
+    if not (number and np.isreal(value) and value > 0 and math.isfinite(value)):
         raise ValueError(f"{name} must be a number > 0; got {value!r}")
     return float(value)

@@ -90,8 +90,31 @@ def test_density_is_of_second_order():
 def test_oscillation_makes_the_density_negative_and_takes_the_exponent():
     wild = lambda t: plane(t) * np.cos(1.5 * t)
     assert persistence.iia_density(wild, 20, 2000)[1].min() < -1e-3
-    with pytest.raises(ValueError, match="r has no exponent: .* below the rate 0.5"):
+    with pytest.raises(ValueError, match="r has no exponent within reach: .* below 0.8 of the rate 0.5"):
         persistence.iia_exponent(wild)
+
+
+def oscillator(b):
+    return lambda t: np.exp(-t) * (np.cos(b * t) + np.sin(b * t) / b)
+
+
+def test_a_law_may_have_no_exponent_below_the_rate():
+    """A damped oscillator: M decays as a wave, its density is positive and falls faster than M."""
+    for b, rate in ((2.0, 1.134), (2.5, 1.457)):
+        t, f = persistence.iia_density(oscillator(b), 12, 2400)
+        assert persistence.slepian_mean(oscillator(b), t).min() < -0.1
+        assert f.min() > 0 and np.trapezoid(f, t) == pytest.approx(1, abs=2e-5)
+        late = (t > 6) & (t < 11)
+        assert -np.polyfit(t[late], np.log(f[late]), 1)[0] == pytest.approx(rate, abs=0.01)
+        with pytest.raises(ValueError, match="nearer to the rate none is resolved"):
+            persistence.iia_exponent(oscillator(b))
+
+
+@pytest.mark.parametrize("speed", [1e-7, 1e-3, 25.0, 50.0, 1e6])
+def test_any_unit_of_time(speed):
+    r = lambda t: plane(speed * t)
+    assert persistence.curvature(r) / speed**2 == pytest.approx(0.25, rel=1e-10)
+    assert persistence.slepian_mean(r, 2 / speed) == pytest.approx(1 / np.cosh(1), rel=1e-10)
 
 
 # Simulation -----------------------------------------------------------------------------------------
@@ -145,8 +168,14 @@ def test_intervals_of_a_cosine():
     (lambda: persistence.slepian_mean(plane, [-1.0]), "t must be >= 0; got -1"),
     (lambda: persistence.slepian_mean(np.cos, [2 * np.pi]), "r must lie strictly between -1 and 1 at lags > 0; got 1 at t = 6.28319"),
     (lambda: persistence.iia_exponent(lambda t: 1 / (1 + t**2)), "r must decay exponentially: the mean sign is still .* at t = 4000"),
-    (lambda: persistence.iia_density(plane, 0), "horizon must be > 0 and n >= 10; got 0"),
-    (lambda: persistence.gaussian_path(plane, 1, 0.1), "n must be >= 2, dt > 0 and paths >= 1; got 1"),
+    (lambda: persistence.iia_density(plane, 0), "horizon must be > 0 and n a whole number >= 10; got 0"),
+    (lambda: persistence.gaussian_path(plane, 1, 0.1), "n must be a whole number >= 2, dt > 0 and paths a whole number >= 1; got 1"),
+    (lambda: persistence.gaussian_path(plane, 8.0, 0.1), "n must be a whole number >= 2, .*; got 8.0"),
+    (lambda: persistence.gaussian_path(lambda t: np.where(t > 1, np.nan, plane(t)), 50, 0.1), "r must be finite; got nan at t = 1.1"),
+    (lambda: persistence.survival([1.0, np.nan, 1.0], 1), "path must be free of NaN"),
+    (lambda: persistence.intervals([1.0, np.nan, 1.0], 0.1), "path must be free of NaN"),
+    (lambda: persistence.curvature(lambda t: plane(np.abs(t))), "r must be analytic around 0 and take complex lags"),
+    (lambda: persistence.iia_density(plane, 9, 20.0), "n a whole number >= 10; got 9 and 20.0"),
     (lambda: persistence.gaussian_path(lambda t: 3 * plane(t), 10, 0.1), r"r must be a correlation, with r\(0\) = 1; got 3"),
     (lambda: persistence.gaussian_path(bell, 10, 0.1), "r and n must give a non-negative circulant embedding; got the eigenvalue -.* take more points"),
     (lambda: persistence.survival(np.ones((2, 2)), 1), r"path must have one axis and at least 2 points; got shape \(2, 2\)"),

@@ -260,6 +260,36 @@ def test_weighted_fit_is_weighted_least_squares():
     np.testing.assert_allclose(points.fit(X, y, np.arange(9), w), want, atol=1e-12)
 
 
+def test_complex_features_have_real_chances_that_the_samplers_follow():
+    rng = np.random.default_rng(6)
+    X = rng.standard_normal((5, 2)) + 1j * rng.standard_normal((5, 2))
+    subsets, chance = points.volume_law(X, 3)
+    want = [np.linalg.det(X[s].conj().T @ X[s]).real for s in subsets]
+    assert chance.dtype == float
+    np.testing.assert_allclose(chance, np.array(want) / np.sum(want), atol=1e-13)
+    place = {tuple(s): k for k, s in enumerate(subsets)}
+    seen = np.bincount([place[tuple(points.volume_sample(X, 3, rng))] for _ in range(4000)], minlength=len(chance))
+    assert np.sum((seen - 4000 * chance) ** 2 / (4000 * chance)) < 33.7  # chi-square, 9 degrees of freedom, 1e-4
+
+
+def test_ties_keep_the_mean_and_lower_the_loss():
+    X, y = np.array([[1, 0], [1, 0], [1, 0], [1, 1], [1, 2.0]]), np.array([1, -1, 2, 0.5, 3])
+    subsets, chance = points.volume_law(X, 2)
+    fits = np.array([points.fit(X, y, s) if p > 1e-12 else [0, 0] for s, p in zip(subsets, chance)])
+    best = points.fit(X, y, np.arange(5))
+    np.testing.assert_allclose(chance @ fits, best, atol=1e-12)
+    assert chance @ np.sum((y - fits @ X.T) ** 2, axis=1) / np.sum((y - X @ best) ** 2) < 2.5
+
+
+def test_rounding_of_a_probability_leaves_a_law():
+    law = points.count_law([1 + 5e-10, -5e-10, 0.5])
+    assert law.min() >= 0 and law.sum() == pytest.approx(1, abs=1e-15)
+
+
+def test_weights_of_a_list_are_those_of_the_array():
+    np.testing.assert_allclose(points.christoffel_weights(GOOD.tolist()), points.christoffel_weights(GOOD))
+
+
 # What bad input is told --------------------------------------------------------------------------------
 
 GOOD = np.random.default_rng(0).standard_normal((6, 2))
@@ -297,6 +327,11 @@ BARE = np.array([[1.0], [0.0], [2.0]])
     (lambda: points.volume_law(np.random.default_rng(0).standard_normal((40, 10)), 10), "features and n must give at most 200000 subsets"),
     (lambda: points.rescaled_sample(GOOD, 1), "n must be at least the number m = 2 of features; got 1"),
     (lambda: points.fit(GOOD, np.ones(6), [1]), "index must choose rows of rank m = 2; got rank 1 from 1 rows"),
+    (lambda: points.fit(GOOD, np.ones(6), [0, 1], [1.0, -1.0]), "weights must be 2 finite numbers >= 0, .* got a smallest of -1"),
+    (lambda: points.fit(GOOD, np.ones(6), [0, 1], np.ones(6)), r"weights must be 2 finite numbers .* got shape \(6,\)"),
+    (lambda: points.fit(GOOD, np.full(6, np.nan), [0, 1]), "y must be finite at the chosen rows; got NaN"),
+    (lambda: points.fit(GOOD * np.inf, np.ones(6), [0, 1]), "features must be finite at the chosen rows"),
+    (lambda: points.size_law(3, "2"), "beta must be a number > 0; got '2'"),
 ])
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
