@@ -51,6 +51,8 @@ def simulate(drift, diffusion, z0, dt, steps, seed=None, scheme="euler", *, nois
     n = z.shape[-1]
     dt = _positive("dt", dt)
     steps, every = _count("steps", steps), None if every is None else _count("every", every)
+    if every is not None and every > steps:
+        raise ValueError(f"every must be at most steps = {steps}, or nothing is kept; got {every}")
     if scheme not in SCHEMES:
         raise ValueError(f"scheme must be one of {', '.join(SCHEMES)}; got {scheme!r}")
     D = _matrix(diffusion, n)
@@ -87,14 +89,29 @@ def simulate(drift, diffusion, z0, dt, steps, seed=None, scheme="euler", *, nois
 
 
 def _exact_step(M, D, dt):
-    """F = exp(M dt) and a root of the covariance of one step (Van Loan's block exponential)."""
+    """F = exp(M dt) and a root of the covariance of one step."""
+    F, Q = _step_law(M, D, dt)
+    if not (np.isfinite(F).all() and np.isfinite(Q).all()):
+        raise ValueError(f"dt must be short enough for a drift that grows; exp(M dt) overflows at {dt:g}")
+    return F, _root(Q)
+
+
+def _step_law(M, D, dt):
+    """F = exp(M dt) and the covariance Q of a step, by Van Loan's block exponential.
+
+    The block holds exp(-M dt) too, which swamps Q when a step is long. So a step with |M| dt <= 1
+    is doubled: Q for twice the time is F Q Fᵀ + Q. All terms are positive, and nothing cancels.
+    """
     n = len(M)
+    halvings = max(0, math.ceil(math.log2(max(np.linalg.norm(M, 2) * dt, 1.0))))
     block = np.zeros((2 * n, 2 * n))
     block[:n, :n], block[:n, n:], block[n:, n:] = -M, 2 * D, M.T
-    big = need("scipy.linalg").expm(block * dt)
+    big = need("scipy.linalg").expm(block * (dt / 2**halvings))
     F = big[n:, n:].T
     Q = F @ big[:n, n:]
-    return F, _root((Q + Q.T) / 2)
+    for _ in range(halvings):
+        Q, F = F @ Q @ F.T + Q, F @ F
+    return F, (Q + Q.T) / 2
 
 
 def _stable(scheme, dt, eigenvalues, rate):
@@ -122,8 +139,9 @@ def _normals(z, seed, noise, steps):
                 f"noise must have shape {(steps, *tuple(z.shape))}; got {tuple(noise.shape)}"
             )
         return lambda i: noise[i]
-    if not isinstance(seed, int) or isinstance(seed, bool) or seed < 0:
+    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
         raise ValueError(f"seed must be a whole number >= 0; got {seed!r}")
+    seed = int(seed)
     if isinstance(z, np.ndarray):
         rng = np.random.default_rng(seed)
         kind = np.float32 if z.dtype == np.float32 else np.float64
@@ -145,7 +163,7 @@ def lyapunov(M, diffusion):
     Returns [n, n], symmetric. Solved as n² linear equations: meant for n up to some dozens.
 
     Errors: ValueError for an unstable drift (the eigenvalue is named), bad shapes, a bad diffusion.
-    Source: chapter jaynes/irreversibility, step 4.
+    Source: chapter jaynes/irreversibility, step 3.
     """
     xp, M, D, _ = _linear(M, diffusion)
     n = M.shape[0]
@@ -181,7 +199,7 @@ def linear_entropy_production(M, diffusion, parity=None):
 
     Errors: as in `lyapunov`; ValueError for a parity that is not ±1 or mixes with D, for a current
     in a direction without noise.
-    Source: chapter jaynes/irreversibility, steps 4 to 6.
+    Source: chapter jaynes/irreversibility, steps 3 and 4.
     """
     xp, M, D, parity = _linear(M, diffusion, parity)
     Sigma = lyapunov(M, D)
@@ -200,21 +218,20 @@ def watched_rate(M, diffusion, tau, parity=None):
 
     (1/τ) D(p(z, z') ‖ p(P z', P z)): the divergence, for a pair of pictures, between the film and
     the film run backwards. Never above ė, which is its limit as τ → 0. Closed form: both
-    directions are Gaussian chains, z' = F z + noise of covariance Q = Σ - F Σ Fᵀ.
+    directions are Gaussian chains, z' = F z + noise of covariance Q. Backwards the drift is
+    P Σ Mᵀ Σ⁻¹ P. Rounding adds some 1e-16 n / τ, and more if Σ is badly conditioned.
     The constant D(ρ ‖ ρ ∘ P) that a film has once, not at each step, is left out.
 
     Errors: as in `linear_entropy_production`; ValueError for tau <= 0.
-    Source: chapter jaynes/irreversibility, step 3.
+    Source: chapter jaynes/irreversibility, step 2.
     """
     tau = _positive("tau", tau)
     xp, M, D, parity = _linear(M, diffusion, parity)
     Sigma, M = _numpy(lyapunov(M, D)), _numpy(M)
     n = len(M)
     P = np.eye(n) if parity is None else np.diag(_numpy(parity))
-    F = need("scipy.linalg").expm(M * tau)
-    back = P @ Sigma @ F.T @ np.linalg.inv(Sigma) @ P  # the film run backwards takes this step
-    start = P @ Sigma @ P
-    Q, Qb = Sigma - F @ Sigma @ F.T, start - back @ start @ back.T
+    F, Q = _step_law(M, _numpy(D), tau)
+    back, Qb = _step_law(P @ Sigma @ M.T @ np.linalg.inv(Sigma) @ P, _numpy(D), tau)
     inverse, gap = np.linalg.inv(Qb), F - back
     parts = np.trace(inverse @ Q) - n + np.trace(inverse @ gap @ Sigma @ gap.T)
     return (parts + np.linalg.slogdet(Qb)[1] - np.linalg.slogdet(Q)[1]) / (2 * tau)
@@ -227,7 +244,7 @@ def trapped_swimmer(v0, gamma, A, eps):
     ė = v0² γ / (ε (γ + A)) with g even under time reversal, A v0² / (ε (γ + A)) with g odd.
 
     Errors: ValueError unless gamma, A > 0 and eps > 0 (at ε = 0 both rates diverge).
-    Source: chapter jaynes/irreversibility, step 6; paper 003.
+    Source: chapter jaynes/irreversibility, step 4; paper 003.
     """
     gamma, A = _positive("gamma", gamma), _positive("A", A)
     return np.array([[-A, float(v0)], [0.0, -gamma]]), np.diag([_temperature(eps), gamma])
@@ -257,25 +274,26 @@ def entropy_production(samples, drift, diffusion, *, score=None, divergence=None
     Both have the mean ė; only the first is the local distance from equilibrium.
 
     samples     [..., n] drawn from the stationary density ρ
-    drift       b, a function of states
+    drift       b, a function of states; or a matrix M for b(z) = M z
     score       s, a function of states; scored: its values instead, [..., n]
     divergence  without a score: the terms ∂b_i/∂z_i, a function of states that returns [..., n]
 
-    Errors: ValueError for a singular diffusion, both or none of score and divergence, shapes.
-    Source: chapter jaynes/irreversibility, steps 3 and 7; paper 003.
+    Errors: ValueError for a singular diffusion, not exactly one of score, scored and
+    divergence, shapes, a drift, score or divergence that is not finite.
+    Source: chapter jaynes/irreversibility, steps 2 and 6; paper 003.
     """
     xp, z = _states("samples", samples)
     n = z.shape[-1]
     inverse = _like(xp, np.linalg.inv(_matrix(diffusion, n, invertible=True)), z)
     if sum(x is not None for x in (score, scored, divergence)) != 1:
         raise ValueError("give exactly one of score, scored and divergence")
-    b = _shaped("drift", drift(z), z)
+    b = _known(xp, "drift", _drift(xp, drift, n, z)[0](z), z)
     if divergence is None:
-        s = _shaped("score", score(z) if scored is None else scored, z)
+        s = _known(xp, "score", score(z) if scored is None else scored, z)
         v = b - s @ _like(xp, _matrix(diffusion, n), z)
         terms = v * (v @ inverse)
     else:
-        terms = b * (b @ inverse) + _shaped("divergence", divergence(z), z)
+        terms = b * (b @ inverse) + _known(xp, "divergence", divergence(z), z)
     flat = xp.reshape(terms, (-1, n))
     local = xp.sum(terms, axis=-1)
     count = flat.shape[0]
@@ -334,7 +352,7 @@ def fit_score_basis(basis, samples, diffusion, ridge=1e-6):
     ridge      times the mean diagonal of G, added to G
 
     Errors: ValueError for a diffusion that is not diagonal or positive, a ridge < 0, no samples.
-    Source: chapter jaynes/irreversibility, step 8.
+    Source: chapter jaynes/irreversibility, step 6.
     """
     _, samples = _states("samples", samples)
     samples = samples.reshape(-1, samples.shape[-1])
@@ -372,7 +390,7 @@ def fourier_hermite(period, modes, degree, scale=1.0):
     first (2 m + 1) (degree + 1) - 1 form the basis with m modes.
 
     Errors: ValueError for a period or scale <= 0, modes or degree < 1.
-    Source: chapter jaynes/irreversibility, step 8.
+    Source: chapter jaynes/irreversibility, step 6.
     """
     period, scale = _positive("period", period), _positive("scale", scale)
     modes, degree = _count("modes", modes), _count("degree", degree)
@@ -419,7 +437,7 @@ class Ring:
     paper 003, whose relative coordinate has the noise and the force of one swimmer.
 
     Errors: ValueError for a rate, length or temperature that is not > 0, a propulsion that is not finite.
-    Source: chapter jaynes/irreversibility, step 7; paper 003.
+    Source: chapter jaynes/irreversibility, step 5; paper 003.
     """
 
     v0: float = 0.25
@@ -456,7 +474,11 @@ class Ring:
         """[rounds * walkers, 2] states after `burn` time units and each `gap` more.
 
         Walkers start spread over the free part of the ring with normal g.
+
+        Errors: ValueError for a ring with no free part (length <= 4); those of `simulate`.
         """
+        if not self.length > 4:
+            raise ValueError(f"length must be above 4, or the push leaves no free part; got {self.length!r}")
         rng = np.random.default_rng(seed)
         x = rng.uniform(2, self.length - 2, walkers)
         start = np.stack([x - self.length * (x >= self.length / 2), rng.standard_normal(walkers)], -1)
@@ -506,8 +528,9 @@ def fokker_planck(drift, diffusion, edges, periodic=(False, False)):
     periodic   by axis; a wall with no flux otherwise
     The error falls with h² (measured: orders 2.0 to 2.1 on a linear system).
 
-    Errors: ValueError for a singular or full diffusion, edges that are not evenly spaced.
-    Source: chapter jaynes/irreversibility, step 7.
+    Errors: ValueError for a singular or full diffusion, edges that are not evenly spaced, a drift
+    that is not finite, cells too wide for the drift, a density that underflows.
+    Source: chapter jaynes/irreversibility, step 5.
     """
     sparse, solver = need("scipy.sparse"), need("scipy.sparse.linalg")
     D = _matrix(diffusion, 2, invertible=True)
@@ -526,6 +549,11 @@ def fokker_planck(drift, diffusion, edges, periodic=(False, False)):
         at[a] = np.asarray(edges[a])[1 : last + 1]
         b = drift(np.stack(np.meshgrid(*at, indexing="ij"), -1))[..., a]
         u = b * widths[a] / D[a, a]
+        if not np.abs(u).max() < 700:  # false for NaN, too
+            raise ValueError(
+                "drift must be finite, and |b| h / D below 700 at every face, or jumps against the"
+                f" drift underflow; got {np.abs(u).max():.4g} along axis {a}: refine or shorten the grid"
+            )
         scale = D[a, a] / widths[a] ** 2
         faces.append((low.ravel(), high.ravel(), scale * _bernoulli(-u).ravel(), scale * _bernoulli(u).ravel()))
     low, high, up, down = (np.concatenate(x) for x in zip(*faces))
@@ -537,6 +565,11 @@ def fokker_planck(drift, diffusion, edges, periodic=(False, False)):
     rest = np.arange(cells.size) != pinned
     p[rest] = solver.spsolve(W[rest][:, rest], -W[rest][:, [pinned]].toarray().ravel())
     p /= p.sum()
+    if not (np.isfinite(p).all() and p.min() > 0):
+        raise ValueError(
+            "density must be positive in every cell; it underflows in"
+            f" {int(np.sum(~(p > 0)))} of {p.size}: the drift is too steep for this diffusion and grid"
+        )
     area = widths[0] * widths[1]
     per, velocity, local = [], [], np.zeros(cells.size)
     for a, (i, j, forward, backward) in enumerate(faces):
@@ -589,6 +622,14 @@ def _states(name, z):
     if not bool(xp.all(xp.isfinite(z))):
         raise ValueError(f"{name} must be finite everywhere; got inf or NaN")
     return xp, z
+
+
+def _known(xp, name, values, z):
+    """Values in the library of z, of its shape, all finite."""
+    values = _shaped(name, values if is_array_api_obj(values) else _like(xp, values, z), z)
+    if not bool(xp.all(xp.isfinite(values))):
+        raise ValueError(f"{name} must be finite at every sample; got inf or NaN")
+    return values
 
 
 def _shaped(name, values, z):

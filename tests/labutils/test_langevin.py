@@ -143,6 +143,33 @@ def test_the_exact_step_has_the_law_of_the_process(system):
     assert np.allclose(root @ root.T, Sigma - F @ Sigma @ F.T, atol=1e-9 * np.abs(Sigma).max())
 
 
+@pytest.mark.parametrize("dt", [1e-6, 0.3, 5.0, 10.0, 100.0])
+def test_the_exact_step_is_exact_however_long(dt):
+    M, D = np.array([[-1, 0.5], [0.2, -2]]), np.diag([1, 0.3])
+    F, root = langevin._exact_step(M, D, dt)
+    Sigma = langevin.lyapunov(M, D)
+    assert np.allclose(F, scipy.linalg.expm(M * dt), atol=1e-14)
+    assert np.allclose(root @ root.T, Sigma - F @ Sigma @ F.T, rtol=1e-8)
+    stiff = np.diag([-1.0, -1e4])
+    root = langevin._exact_step(stiff, np.eye(2), dt)[1]
+    assert np.allclose((root @ root.T).diagonal(), -np.expm1(2 * np.diag(stiff) * dt) / -np.diag(stiff), rtol=1e-8)
+
+
+def test_pictures_taken_in_haste_are_not_spoiled_by_rounding():
+    rate = langevin.linear_entropy_production(TURN, [1.0, 0.4]).total
+    for tau in (1e-7, 1e-9):
+        assert np.isclose(langevin.watched_rate(TURN, [1.0, 0.4], tau), rate, rtol=1e-5)
+
+
+def test_samples_take_a_matrix_a_list_and_a_seed_of_numpy():
+    z = np.random.default_rng(0).standard_normal((50, 2))
+    as_function = langevin.entropy_production(z, lambda z: z @ TURN.T, 1.0, scored=-z)
+    as_matrix = langevin.entropy_production(z, TURN, 1.0, scored=(-z).tolist())
+    assert as_function.total == as_matrix.total
+    run = lambda seed: langevin.simulate(TURN, 1.0, np.zeros((2, 2)), 0.1, 3, seed=seed)
+    assert (run(np.int64(4)) == run(4)).all()
+
+
 def test_walkers_reach_the_stationary_covariance():
     z = langevin.simulate(TURN, 0.5, np.zeros((40000, 2)), 0.5, 12, seed=1, scheme="exact")
     assert np.allclose(np.cov(z.T), 0.5 * np.eye(2), atol=0.02)
@@ -308,6 +335,15 @@ def test_fit_finds_a_score_that_the_basis_holds():
         (lambda: langevin.fokker_planck(well, 1.0, ([0, 1], [0, 1, 2, 3])), "at least 4 numbers"),
         (lambda: langevin.fokker_planck(well, np.array([[1, 0.5], [0.5, 1]]), ([0, 1, 2, 3],) * 2), "diagonal on a grid"),
         (lambda: langevin.fokker_planck(well, [1.0, 0.0], ([0, 1, 2, 3],) * 2), "must be invertible"),
+        (lambda: langevin.fokker_planck(lambda z: z * np.nan, 1.0, ([0, 1, 2, 3],) * 2), "drift must be finite"),
+        (lambda: langevin.fokker_planck(lambda z: -1e3 * z, 1.0, ([0, 1, 2, 3],) * 2), "below 700 at every face"),
+        (lambda: langevin.fokker_planck(lambda z: -z, 0.02, (np.linspace(-6, 6, 61),) * 2), "density must be positive"),
+        (lambda: langevin.Ring(eps=0.002).truth(80, 61), "density must be positive"),
+        (lambda: langevin.Ring(length=3.0).samples(5, 1), "length must be above 4"),
+        (lambda: langevin.simulate(TURN, 1.0, np.zeros(2), 0.1, 3, 1, every=4), "every must be at most steps = 3"),
+        (lambda: langevin.simulate(-TURN, 1.0, np.zeros(2), 1e4, 3, 1, "exact"), "dt must be short enough"),
+        (lambda: langevin.entropy_production(np.zeros((3, 2)), well, 1.0, scored=np.full((3, 2), np.nan)), "score must be finite"),
+        (lambda: langevin.entropy_production(np.zeros((3, 2)), lambda z: z + np.inf, 1.0, score=well), "drift must be finite"),
     ],
 )
 def test_bad_input_gets_one_clear_line(call, message):

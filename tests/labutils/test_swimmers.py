@@ -47,6 +47,15 @@ def test_neighbour_lists_and_batches_give_the_same_forces():
         assert np.allclose(a, b) and np.allclose(a, c[0]) and np.allclose(a, c[1])
 
 
+def test_swimmers_at_one_place_do_not_spoil_the_others():
+    s = Swimmers(np.int64(3), 6.0)
+    x = np.array([[1.0, 1.0], [1.0, 1.0], [1.5, 1.0]])
+    dense, listed = s.forces(x), s.forces(x, np.triu_indices(3, 1))
+    for a, b in zip(dense, listed):
+        assert np.isfinite(a).all() and np.allclose(a, b)
+    assert dense[0][2, 0] == 2 * s.k * 0.5 and (dense[2] == [1, 1, 2]).all()
+
+
 def test_the_parities_share_out_the_propulsion_swimmer_by_swimmer():
     s, x, g = some()
     rates = s.rates(g, *s.forces(x)[:2])
@@ -98,6 +107,9 @@ def test_the_stored_cluster_is_what_its_command_makes():
     "call, message",
     [
         (lambda: Swimmers(10, 5.0, eps=0.0), "eps must be > 0: at temperature zero .* got 0.0"),
+        (lambda: Swimmers(10, 5.0, eps="a"), "eps must be > 0: .* got 'a'"),
+        (lambda: Swimmers(10, 5.0, eps=np.inf), "eps must be > 0: .* got inf"),
+        (lambda: Swimmers(10, 5.0, v0=np.nan), "v0 must be a finite number; got nan"),
         (lambda: Swimmers(10, 0.0), "length must be a number > 0; got 0.0"),
         (lambda: Swimmers(10, 1.5), "length must be at least two diameters; got 1.5"),
         (lambda: Swimmers(1, 5.0), "count must be a whole number >= 2; got 1"),
