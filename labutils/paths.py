@@ -29,19 +29,17 @@ def tilt(P0, f, lam):
     f    [n, n] what is constrained, or [A, n, n] for several of them
     lam  a number, or [L] one a step; for several constraints [A], or [L, A]
 
+    f does not change with time: [L, n, n] with lam [L] is L constraints on one and the same step.
     Returns (P, log_z): [n, n] and [n] for one step, [L, n, n] and [L, n] for L of them.
     Of all chains with the mean of f that step t has, P_t is the nearest to P0 in relative entropy,
     given where the chain stands before the step.
 
-    Errors: ValueError for a row that does not sum to 1, shapes that do not match, NaN.
+    Errors: ValueError for a row that does not sum to 1, shapes that do not match, NaN, and a
+    product lam f beyond the range of floats. e^(-lam f) itself may be beyond it.
     Source: chapter jaynes/paths, step 1; paper 002.
     """
     xp, P0, price = _price(P0, f, lam)
-    weight = P0 * xp.exp(-price)
-    row = xp.sum(weight, axis=-1)
-    if not bool(xp.all(xp.isfinite(row) & (row > 0))):
-        raise ValueError("lam must keep e^(-lam f) finite and above 0 on what P0 allows; got overflow")
-    return weight / row[..., None], xp.log(row)
+    return _weighed(xp, P0, -price)
 
 
 def whole_paths(p0, P0, f, lam):
@@ -61,19 +59,15 @@ def whole_paths(p0, P0, f, lam):
     xp, P0, price = _price(P0, f, lam)
     if price.ndim != 3:
         raise ValueError(f"lam must have one value a step; got shape {tuple(price.shape[:-2])}")
+    if price.shape[0] == 0:
+        raise ValueError("lam must have at least one step; got none")
     xp, p0, P0 = _start(p0, P0)
-    steps = price.shape[0]
-    z, log_scale, kernels = xp.ones_like(p0), 0.0, []
-    for t in reversed(range(steps)):
-        weight = (P0 if P0.ndim == 2 else P0[t]) * xp.exp(-price[t]) * z
-        row = xp.sum(weight, axis=-1)
-        if not bool(xp.all(xp.isfinite(row) & (row > 0))):
-            raise ValueError("lam must keep e^(-lam f) finite and above 0 on what P0 allows; got overflow")
-        kernels.append(weight / row[:, None])
-        top = xp.max(row)
-        z, log_scale = row / top, log_scale + xp.log(top)
-    total = xp.sum(p0 * z)
-    return p0 * z / total, xp.stack(kernels[::-1]), xp.log(total) + log_scale
+    log_z, kernels = xp.zeros_like(p0), []
+    for t in reversed(range(price.shape[0])):
+        step, log_z = _weighed(xp, P0 if P0.ndim == 2 else P0[t], log_z - price[t])
+        kernels.append(step)
+    start, total = _weighed(xp, p0, log_z)
+    return start, xp.stack(kernels[::-1]), total
 
 
 def scgf(P0, f, u):
@@ -85,11 +79,13 @@ def scgf(P0, f, u):
 
     Returns the shape of u. psi(0) = 0, psi'(0) is the stationary mean of f.
 
-    Errors: as in `tilt`. Source: chapter jaynes/paths, step 6.
+    Errors: as in `tilt`; ValueError for a chain that is not irreducible, and for u so large that
+    e^(u f) leaves no eigenvector that floats can hold.
+    Source: chapter jaynes/paths, step 6.
     """
     xp, P0, f, u = _tilted(P0, f, u)
-    weight = P0 * xp.exp(u[..., None, None] * f)
-    return xp.log(xp.max(abs(xp.linalg.eigvals(weight)), axis=-1))
+    each = [_perron(xp, P0, f, one)[2] for one in xp.reshape(u, (-1,))]
+    return xp.reshape(xp.stack(each), tuple(u.shape)) if each else xp.zeros_like(u)
 
 
 def doob(P0, f, u):
@@ -101,16 +97,36 @@ def doob(P0, f, u):
 
     Returns P [n, n]. Its stationary mean of f is psi'(u).
 
-    Errors: as in `tilt`, and for u that is no number. Source: chapter jaynes/paths, step 6.
+    Errors: as in `scgf`, and for u that is no number. Source: chapter jaynes/paths, step 6.
     """
     xp, P0, f, u = _tilted(P0, f, u)
     if u.ndim:
         raise ValueError(f"u must be one number; got shape {tuple(u.shape)}")
-    weight = P0 * xp.exp(u * f)
+    weight, z, _ = _perron(xp, P0, f, u)
+    return weight * z / xp.sum(weight * z, axis=-1, keepdims=True)
+
+
+def _weighed(xp, p, exponent):
+    """(pmf p e^exponent / sum, log sum) along the last axis; exponents where p is 0 do not count."""
+    there = p > 0
+    exponent = xp.where(there, exponent, -math.inf)
+    top = xp.max(exponent, axis=-1, keepdims=True)
+    weight = xp.where(there, p * xp.exp(exponent - top), 0.0)
+    total = xp.sum(weight, axis=-1, keepdims=True)
+    return weight / total, (xp.log(total) + top)[..., 0]
+
+
+def _perron(xp, P0, f, u):
+    """P0 e^(u f) up to a factor, its positive right eigenvector, and the log of its eigenvalue."""
+    top = xp.max(xp.where(P0 > 0, u * f, -math.inf))
+    weight = xp.where(P0 > 0, P0 * xp.exp(xp.where(P0 > 0, u * f - top, 0.0)), 0.0)
     values, vectors = xp.linalg.eig(weight)
-    top = int(xp.argmax(abs(values)))
-    weight = weight * abs(vectors[:, top])
-    return weight / xp.sum(weight, axis=-1, keepdims=True)
+    largest = int(xp.argmax(abs(values)))
+    value, z = abs(values)[largest], abs(vectors[:, largest])
+    rest = abs(xp.sum(weight * z, axis=-1) - value * z)
+    if not bool((value > 0) & xp.all(rest <= 1e-6 * value * z) & xp.all(z > 0)):
+        raise ValueError(f"u must leave P0 e^(u f) an eigenvector that floats can hold; got u = {float(u):.6g}")
+    return weight, z, xp.log(value) + top
 
 
 # Following it ------------------------------------------------------------------------------------
@@ -165,9 +181,11 @@ def path_free_energy(p0, P0, f, lam):
 
     p0 [n]; P0, f, lam as in `tilt`, L steps
 
-    Returns a number. Errors: as in `tilt`. Source: chapter jaynes/paths, step 2; paper 002.
+    Returns a number. Errors: as in `whole_paths`. Source: chapter jaynes/paths, step 2; paper 002.
     """
     P, log_z = tilt(P0, f, lam)
+    if P.ndim != 3:
+        raise ValueError("lam must have one value a step; got those of one step alone")
     xp, p0, P = _start(p0, P, steps=True)
     return -xp.sum(propagate(p0, P)[:-1] * log_z)
 
@@ -236,23 +254,42 @@ def stationary(P):
     """The law that a chain or a rate matrix leaves as it is: pi P = pi, or pi W = 0.
 
     P  [n, n], rows that sum to 1 (a chain) or to 0 (rates, W[x, y] from x to y)
-    Entries below n eps, which is rounding, are 0.
 
-    Errors: ValueError for rows that sum to neither, or more than one stationary law.
+    States are taken out one by one, without a subtraction (Grassmann, Taksar and Heyman), so each
+    entry keeps its digits, however small it is. States that are left for good are exactly 0.
+
+    Errors: ValueError for rows that sum to neither, more than one stationary law, or a law with an
+    entry beyond the range of floats.
     Source: chapter jaynes/paths, step 7.
     """
     xp, P, _ = _chain_or_rates("P", P)
-    n, off = P.shape[0], _off_diagonal(xp, P)
-    leave = xp.sum(off, axis=-1)  # not 1 - P[x, x], which loses digits where a state is sticky
-    slow = xp.eye(n, dtype=P.dtype, **_place(P)) * leave - off
-    size = xp.max(leave)
-    slow = slow / xp.where(size > 0, size, 1.0)
-    if int(xp.linalg.matrix_rank(slow)) != n - 1:
+    off = _off_diagonal(xp, P)
+    core = np.flatnonzero(_reach(off).all(axis=0))  # what all states lead to
+    if not len(core):
         raise ValueError("P must have one stationary law; got classes of states that never meet")
-    ones = xp.ones((n,), dtype=P.dtype, **_place(P))
-    law = xp.linalg.solve(xp.matrix_transpose(slow + 1), ones[:, None])[:, 0]
-    law = xp.where(law > n * float(xp.finfo(P.dtype).eps), law, 0.0)
-    return law / xp.sum(law)
+    rest, taken = off[core, :][:, core], []
+    for k in range(len(core) - 1, 0, -1):
+        into = rest[:k, k] / xp.sum(rest[k, :k])  # the last state is passed at once
+        rest = rest[:k, :k] + into[:, None] * rest[k, None, :k]
+        taken.append(into)
+    law = xp.ones((1,), dtype=P.dtype, **_place(P))
+    for into in taken[::-1]:
+        law = xp.concat([law, (law @ into)[None]])
+        law = law / xp.max(law)
+    if not bool(xp.all(xp.isfinite(law) & (law > 0))):
+        raise ValueError("P must have a stationary law within the range of floats; got an entry beyond it")
+    place = np.zeros((len(core), len(P)))
+    place[np.arange(len(core)), core] = 1.0
+    return law / xp.sum(law) @ xp.asarray(place, dtype=P.dtype, **_place(P))
+
+
+def _reach(there):
+    """[x, y], NumPy: whether y can be reached from x, by jumps of positive chance."""
+    there = np.asarray(there.detach().cpu() if hasattr(there, "detach") else there) > 0
+    there = there | np.eye(len(there), dtype=bool)
+    for _ in range(len(there).bit_length()):
+        there = there.astype(np.float32) @ there.astype(np.float32) > 0
+    return there
 
 
 def entropy_production(P, p=None, reverse=None):
@@ -314,9 +351,7 @@ def entropy_production_rate(W, p=None):
     names the jump if it has no reverse, for then the rate is infinite.
     Source: chapter jaynes/paths, step 8.
     """
-    xp, W, rates = _chain_or_rates("W", W)
-    if not rates:
-        raise ValueError("W must have rows that sum to 0; got rows that sum to 1, which is a chain")
+    xp, W, _ = _chain_or_rates("W", W, chain=False)
     p = stationary(W) if p is None else info._pmf("p", p, -1)[1]
     if p.shape != W.shape[:1]:
         raise ValueError(f"p must have shape ({W.shape[0]},); got {tuple(p.shape)}")
@@ -432,17 +467,19 @@ def simulate(P, steps, rng, walkers=1, start=None):
     Errors: ValueError for a row that does not sum to 1, axes of different lengths, a bad start.
     Source: chapter jaynes/paths, step 10.
     """
-    P = np.asarray(P, dtype=float)
+    P = np.asarray(P.detach().cpu() if hasattr(P, "detach") else P, dtype=float)
     if P.ndim < 2 or len(set(P.shape)) != 1:
         raise ValueError(f"P must have k + 1 axes of one length; got shape {P.shape}")
     n, k = P.shape[0], P.ndim - 1
     start = np.zeros(k, dtype=int) if start is None else np.asarray(start)
-    if start.shape != (k,) or not ((start >= 0) & (start < n)).all():
-        raise ValueError(f"start must hold {k} states below {n}; got {start!r}")
+    if start.shape != (k,) or start.dtype.kind not in "iu" or not ((start >= 0) & (start < n)).all():
+        raise ValueError(f"start must hold {k} states below {n}, whole numbers; got {start!r}")
     for name, value in (("steps", steps), ("walkers", walkers)):
-        if not (isinstance(value, int) and value >= 1):
+        if not (isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1):
             raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
     info._pmf("P", P, -1)
+    if not isinstance(rng, np.random.Generator):
+        raise ValueError(f"rng must be a NumPy generator, such as numpy.random.default_rng(0); got {rng!r}")
     edges = np.cumsum(P.reshape(-1, n), axis=1)
     edges[:, -1] = 1.0  # what rounding leaves of the last step
     out = np.empty((walkers, steps + k), dtype=np.int64)
@@ -508,7 +545,10 @@ def _price(P0, f, lam):
             f"lam must be a number or one a step, and one a constraint of f ({f.shape[0]});"
             f" got shape {tuple(lam.shape)}"
         )
-    price = xp.sum(lam[..., None, None] * f, axis=-3)
+    with np.errstate(over="ignore", invalid="ignore"):
+        price = xp.sum(lam[..., None, None] * f, axis=-3)
+    if not bool(xp.all(xp.isfinite(price))):
+        raise ValueError("lam f must be within the range of floats; got a product beyond it")
     if P0.ndim == 3 and not (price.ndim == 3 and price.shape[0] == P0.shape[0]):
         raise ValueError(f"lam must have one value for each of {P0.shape[0]} steps; got {tuple(lam.shape)}")
     return xp, P0, price
@@ -521,11 +561,20 @@ def _tilted(P0, f, u):
         raise ValueError(f"P0 must have shape [n, n]; got {tuple(P0.shape)}")
     if not bool(xp.all(xp.isfinite(u))):
         raise ValueError(f"u must be finite; got {info._first(u, ~xp.isfinite(u))}")
-    return xp, P0, _observable("f", f, P0), u
+    reach = _reach(P0)
+    if not reach.all():
+        x, y = info._where(~reach)
+        raise ValueError(f"P0 must be irreducible; got no way from {x} to {y}")
+    f = _observable("f", f, P0)
+    with np.errstate(over="ignore"):
+        product = u[..., None, None] * f
+    if not bool(xp.all(xp.isfinite(product))):
+        raise ValueError("u f must be within the range of floats; got a product beyond it")
+    return xp, P0, f, u
 
 
-def _chain_or_rates(name, P):
-    """(namespace, P, whether its rows sum to 0): anything else is refused."""
+def _chain_or_rates(name, P, chain=True):
+    """(namespace, P, whether its rows sum to 0): anything else is refused, a chain too if not wanted."""
     xp, (P,) = info._arrays(**{name: P})
     if P.ndim != 2 or P.shape[0] != P.shape[1] or P.shape[0] < 2:
         raise ValueError(f"{name} must have shape [n, n], n >= 2; got {tuple(P.shape)}")
@@ -534,9 +583,15 @@ def _chain_or_rates(name, P):
         bad = ~(off >= 0)
         raise ValueError(f"{name} must be >= 0 off its diagonal; got {info._first(off, bad)} at {info._where(bad)}")
     total, size = xp.sum(P, axis=-1), xp.max(xp.sum(off, axis=-1))
-    if bool(xp.all(abs(total) <= 1e-9 * size)):
+    unlike = ~(abs(total) <= 1e-9 * size)
+    if not bool(xp.any(unlike)):
         return xp, P, True
-    return *_chain(name, P), False
+    if not chain:
+        raise ValueError(f"{name} must have rows that sum to 0 (rates, with their diagonal); got {info._first(total, unlike)}")
+    try:
+        return *_chain(name, P), False
+    except ValueError as error:
+        raise ValueError(f"{name} must be rates, with rows that sum to 0, or a chain; as a chain {error}") from None
 
 
 def _off_diagonal(xp, W):

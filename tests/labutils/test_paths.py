@@ -36,6 +36,17 @@ def ring(a, b, n=3):
     return W - np.diag(W.sum(1))
 
 
+def metropolis(E, force=0.0):
+    """Rates on a line of energies, in detailed balance; with a force the ends are joined to a ring."""
+    E, n = np.asarray(E), len(E)
+    W = np.zeros((n, n))
+    for x in range(n if force else n - 1):
+        y = (x + 1) % n
+        W[x, y] = min(1, np.exp(E[x] - E[y])) * np.exp(force / 2)
+        W[y, x] = min(1, np.exp(E[y] - E[x])) * np.exp(-force / 2)
+    return W - np.diag(W.sum(1))
+
+
 def brute_force(p0, P0, f, lam):
     """(paths, f along them, weights of the whole-path ensemble, log Z): by writing all paths down."""
     walk, weight = paths.all_paths(p0, np.repeat(P0[None], len(lam), axis=0))
@@ -186,6 +197,26 @@ def test_whole_paths_keep_their_digits_over_many_steps():
     assert log_z / 2000 == pytest.approx(paths.scgf(P0, f, -3.0), abs=5e-3)
 
 
+def test_only_what_the_reference_allows_counts():
+    P0, f = np.array([[1.0, 0.0], [0.5, 0.5]]), np.array([[0.0, -1000.0], [0.0, 0.0]])
+    P, log_z = paths.tilt(P0, f, 1.0)  # the step 0 -> 1, of huge weight, does not exist
+    assert np.array_equal(P, P0) and np.array_equal(log_z, [0, 0])
+    start, whole, total = paths.whole_paths([0.5, 0.5], P0, f, [1.0, 1.0])
+    assert np.array_equal(whole, [P0, P0]) and np.array_equal(start, [0.5, 0.5]) and total == 0
+
+
+@pytest.mark.parametrize("c", [800.0, -800.0])
+def test_a_constant_changes_the_normalisation_alone(c):
+    p0, P0, f, lam = system()
+    P, log_z = paths.tilt(P0, f + c, 1.0)
+    assert np.allclose(P, paths.tilt(P0, f, 1.0)[0], atol=1e-13)
+    assert np.allclose(log_z, paths.tilt(P0, f, 1.0)[1] - c, atol=1e-12)
+    plain, shifted = (paths.whole_paths(p0, P0, g, np.ones(3)) for g in (f, f + c))
+    assert np.allclose(plain[1], shifted[1], atol=1e-12) and shifted[2] == pytest.approx(plain[2] - 3 * c, abs=1e-11)
+    assert paths.scgf(P0, f + c, 1.0) == pytest.approx(paths.scgf(P0, f, 1.0) + c, abs=1e-11)
+    assert np.allclose(paths.doob(P0, f + c, 1.0), paths.doob(P0, f, 1.0), atol=1e-12)
+
+
 # ---------------------------------------------------------------- long times
 
 @settings(max_examples=30, deadline=None)
@@ -232,6 +263,28 @@ def test_stationary_laws(seed, n):
 def test_states_that_hardly_ever_change_keep_their_digits():
     P = np.array([[1 - 1e-13, 1e-13], [3e-13, 1 - 3e-13]])
     assert np.allclose(paths.stationary(P), [0.75, 0.25], atol=1e-15)
+
+
+@pytest.mark.parametrize("E", [(0, 0, 30), (0, 0, 36), (0, 0, 40), (0, 36, 0), (0, 20, 40, 20, 0), (700, 0, 0), (0, 350, 700)])
+def test_deep_landscapes_keep_each_entry(E):
+    W = metropolis(E)
+    want = np.exp(-np.array(E, dtype=float))
+    want /= want.sum()
+    for chain in (W, np.eye(len(E)) + W / 4):
+        assert np.abs(paths.stationary(chain) / want - 1).max() < 1e-12
+    made = paths.entropy_production_rate(W)
+    assert max(abs(x) for x in made) < 1e-12
+    assert abs(paths.entropy_production(np.eye(len(E)) + W / 4).total) < 1e-12
+    assert paths.cycles(W) == []
+
+
+def test_a_driven_ring_with_one_site_that_is_hardly_ever_seen():
+    W = metropolis([0.0, 40.0, 0.0, 0.0], force=1.0)
+    (cycle,) = paths.cycles(W)
+    made = paths.entropy_production_rate(W)
+    assert cycle.affinity == pytest.approx(4 * np.sign(cycle.affinity), abs=1e-12)
+    assert 0 < made.total == pytest.approx(cycle.affinity * cycle.current, rel=1e-6)
+    assert abs(made.change) < 1e-12
 
 
 def test_a_state_that_is_left_for_good_has_law_zero():
@@ -354,7 +407,7 @@ def test_simulated_paths_have_the_frequencies_of_their_chain():
     np.add.at(counts, (drawn[:, :-2], drawn[:, 1:-1], drawn[:, 2:]), 1)
     seen = counts.sum(-1, keepdims=True)
     assert (np.abs(counts / seen - P) < 5 * np.sqrt(P * (1 - P) / seen)).all()
-    again = paths.simulate(P, 20_000, np.random.default_rng(2), walkers=5, start=[2, 1])
+    again = paths.simulate(P, np.int64(20_000), np.random.default_rng(2), walkers=5, start=[2, 1])
     assert np.array_equal(drawn, again)
 
 
@@ -377,6 +430,8 @@ def test_torch_gives_the_same_numbers_and_gradients():
         (paths.entropy_production_rate(t(rates())).total, paths.entropy_production_rate(rates()).total),
         (paths.path_free_energy(*args), paths.path_free_energy(p0, P0, f, lam)),
     ]
+    learned = t(P0, requires_grad=True)
+    assert np.array_equal(paths.simulate(learned, 9, np.random.default_rng(0)), paths.simulate(P0, 9, np.random.default_rng(0)))
     for got, want in pairs:
         assert np.abs(got.numpy() - want).max() < 1e-12
     assert [c.states for c in paths.cycles(t(rates()))] == [c.states for c in paths.cycles(rates())]
@@ -401,9 +456,10 @@ ONE_WAY = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5]])
     (lambda: paths.tilt(HALF, [[1, math.inf], [0, 0]], 1.0), "f must be finite; got inf"),
     (lambda: paths.tilt(HALF, [HALF, HALF], [1.0, 2.0, 3.0]), r"lam must be a number or one a step, and one a constraint of f \(2\); got shape \(3,\)"),
     (lambda: paths.tilt([HALF, HALF], HALF, [1.0]), r"lam must have one value for each of 2 steps"),
-    (lambda: paths.tilt(HALF, HALF, 1e4), "lam must keep e"),
+    (lambda: paths.tilt(HALF, 1e200 * HALF, 1e200), "lam f must be within the range of floats; got a product beyond it"),
     (lambda: paths.whole_paths([0.5, 0.5], HALF, HALF, 1.0), r"lam must have one value a step; got shape \(\)"),
-    (lambda: paths.whole_paths([0.5, 0.5], HALF, HALF, [1e4]), "lam must keep e"),
+    (lambda: paths.whole_paths([0.5, 0.5], HALF, HALF, []), "lam must have at least one step; got none"),
+    (lambda: paths.path_free_energy([0.5, 0.5], HALF, HALF, 1.0), "lam must have one value a step"),
     (lambda: paths.propagate([0.5, 0.6], [HALF]), "p0 must sum to 1"),
     (lambda: paths.propagate([0.5, 0.5], [WRONG]), "P must sum to 1"),
     (lambda: paths.propagate([0.5, 0.5], HALF), r"P must have one matrix a step, \[L, n, n\]; got \(2, 2\)"),
@@ -413,6 +469,13 @@ ONE_WAY = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5]])
     (lambda: paths.scgf([HALF], HALF, 0.0), r"P0 must have shape \[n, n\]; got \(1, 2, 2\)"),
     (lambda: paths.scgf(HALF, HALF, math.inf), "u must be finite; got inf"),
     (lambda: paths.doob(HALF, HALF, [0.0, 1.0]), r"u must be one number; got shape \(2,\)"),
+    (lambda: paths.doob(np.eye(2), HALF, 0.1), "P0 must be irreducible; got no way from 0 to 1"),
+    (lambda: paths.scgf([[1.0, 0.0], [0.5, 0.5]], HALF, 0.1), "P0 must be irreducible; got no way from 0 to 1"),
+    (lambda: paths.scgf(HALF, 1e200 * HALF, [0.0, 1e200]), "u f must be within the range of floats"),
+    (lambda: paths.doob(HALF, [[0.0, 1.0], [0.0, 0.0]], 1e4), "u must leave .* an eigenvector that floats can hold; got u = 10000"),
+    (lambda: paths.stationary(metropolis([0.0, 500.0, 1000.0])), "P must have a stationary law within the range of floats"),
+    (lambda: paths.stationary(ring(1.0, 2.0) + 3 * np.eye(3)), "P must be rates, with rows that sum to 0, or a chain; as a chain P must sum to 1 .* got 3"),
+    (lambda: paths.entropy_production_rate(ring(1.0, 2.0) + 3 * np.eye(3)), r"W must have rows that sum to 0 \(rates, with their diagonal\); got 3"),
     (lambda: paths.stationary(np.eye(2)), "P must have one stationary law; got classes"),
     (lambda: paths.stationary(np.zeros((2, 2))), "P must have one stationary law; got classes"),
     (lambda: paths.stationary([[-1.0, 1.0], [2.0, -1.0]]), "P must be >= 0 everywhere; got -1"),
@@ -421,7 +484,7 @@ ONE_WAY = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5]])
     (lambda: paths.entropy_production([HALF]), "p must be given for a chain with one matrix a step"),
     (lambda: paths.entropy_production(HALF, reverse=[HALF]), r"reverse must have the shape \(2, 2\) of P; got \(1, 2, 2\)"),
     (lambda: paths.entropy_production(ONE_WAY), r"P goes 0 -> 1 with 0.5 and reverse goes 1 -> 0 with 0: the entropy production is infinite"),
-    (lambda: paths.entropy_production_rate(HALF), "W must have rows that sum to 0; got rows that sum to 1"),
+    (lambda: paths.entropy_production_rate(HALF), r"W must have rows that sum to 0 \(rates, with their diagonal\); got 1"),
     (lambda: paths.entropy_production_rate(ring(1.0, 0.0)), r"it goes 0 -> 1 with 1 and 1 -> 0 with 0: the entropy production is infinite"),
     (lambda: paths.entropy_production_rate(ring(1.0, 0.5), [0.5, 0.5]), r"p must have shape \(3,\); got \(2,\)"),
     (lambda: paths.cycles(ring(1.0, 0.0)), "W must allow the way back of each jump; got 0 -> 1 alone"),
@@ -431,6 +494,9 @@ ONE_WAY = np.array([[0.5, 0.5, 0.0], [0.0, 0.5, 0.5], [0.5, 0.0, 0.5]])
     (lambda: paths.simulate(HALF, 0, None), "steps must be a whole number >= 1; got 0"),
     (lambda: paths.simulate(HALF, 3, None, walkers=1.5), "walkers must be a whole number >= 1; got 1.5"),
     (lambda: paths.simulate(HALF, 3, None, start=[2]), "start must hold 1 states below 2"),
+    (lambda: paths.simulate(HALF, 3, None, start=[0.7]), "start must hold 1 states below 2, whole numbers; got array.*0.7"),
+    (lambda: paths.simulate(HALF, True, None), "steps must be a whole number >= 1; got True"),
+    (lambda: paths.simulate(HALF, 3, 7), r"rng must be a NumPy generator, such as numpy.random.default_rng\(0\); got 7"),
 ])
 def test_bad_input_is_named(call, message):
     with pytest.raises(ValueError, match=message):
