@@ -143,8 +143,9 @@ def mi_gaussian(x, y, base=None):
     parts = []
     for z in (x, y, both):
         scaled = (z - z.mean(0)) / np.where(z.std(0) > 0, z.std(0), 1.0)
-        sign, logdet = np.linalg.slogdet(scaled.T @ scaled / len(z))
-        if not (sign > 0 and logdet > -30 * z.shape[1]):
+        covariance = scaled.T @ scaled / len(z)
+        logdet = np.linalg.slogdet(covariance)[1]
+        if not np.linalg.eigvalsh(covariance)[0] > 1e-13:
             raise ValueError("x and y must have a covariance of full rank; got one that is singular")
         parts.append(logdet)
     return (parts[0] + parts[1] - parts[2]) / 2 / _unit(base)
@@ -446,15 +447,15 @@ def mi_bound(scores, kind="infonce", base=None):
     scores  [..., N, N], f_ij = f(x_i, y_j), N >= 2; the pairs off the diagonal stand for independence
     Returns [...].
 
-    Errors: ValueError for NaN, a matrix that is not square, N < 2, an unknown kind.
+    Errors: ValueError for NaN or +inf, a matrix that is not square, N < 2, an unknown kind.
     Source: chapter foundations/estimation, step 6.
     """
     _one_of("kind", kind, BOUNDS)
     xp, (f,) = _arrays(scores=scores)
     if f.ndim < 2 or f.shape[-1] != f.shape[-2] or f.shape[-1] < 2:
         raise ValueError(f"scores must be square matrices [..., N, N], N >= 2; got shape {tuple(f.shape)}")
-    if bool(xp.any(xp.isnan(f))):
-        raise ValueError("scores must not contain NaN")
+    if bool(xp.any(xp.isnan(f) | (f == xp.inf))):
+        raise ValueError("scores must not contain NaN or +inf")
     N = f.shape[-1]
     own = xp.eye(N, dtype=f.dtype, **_place(f))
     paired = xp.sum(xp.where(own == 1, f, 0.0), axis=-1)
