@@ -50,10 +50,9 @@
       sum += best;
     }
     sum /= query.length;
-    const same = entry.forms.includes(asked.raw);
-    const small = asked.raw.toLowerCase();
-    if (!same && entry.forms.some((form) => form.toLowerCase() === small)) return sum + WEIGHT[entry.kind]; // s is not S
-    if (entry.inTitle === asked.normal && entry.kind !== "Checks") sum += 8; // a check has its equation's name
+    const same = entry.forms.includes(asked.raw), small = asked.raw.toLowerCase();
+    const otherCase = !same && entry.forms.some((form) => form.toLowerCase() === small); // s is not quite S
+    if (entry.inTitle === asked.normal && entry.kind !== "Checks" && !otherCase) sum += 8; // a check has its equation's name
     if (same) sum += 20;
     else if (entry.forms.some((form) => normal(form) === asked.normal)) sum += 12;
     return sum + WEIGHT[entry.kind];
