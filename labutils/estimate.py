@@ -7,8 +7,8 @@ Units: nats, unless an argument `base` says otherwise (base=2 gives bits).
 import math
 
 import numpy as np
-from array_api_compat import array_namespace, is_array_api_obj
 
+from labutils import info
 from labutils.runtime import need
 
 CORRECTIONS = (None, "miller-madow", "jackknife")
@@ -85,7 +85,7 @@ def mi_plugin(counts, correction=None, base=None):
     Errors: those of `entropy_plugin`, and a table without two axes.
     Source: chapter foundations/estimation, step 1.
     """
-    xp, (counts,) = _arrays(counts=counts)
+    xp, (counts,) = info._arrays(counts=counts)
     if counts.ndim < 2:
         raise ValueError(f"counts must have two axes, one a variable; got shape {tuple(counts.shape)}")
     both = xp.reshape(counts, (*counts.shape[:-2], counts.shape[-2] * counts.shape[-1]))
@@ -451,7 +451,7 @@ def mi_bound(scores, kind="infonce", base=None):
     Source: chapter foundations/estimation, step 6.
     """
     _one_of("kind", kind, BOUNDS)
-    xp, (f,) = _arrays(scores=scores)
+    xp, (f,) = info._arrays(scores=scores)
     if f.ndim < 2 or f.shape[-1] != f.shape[-2] or f.shape[-1] < 2:
         raise ValueError(f"scores must be square matrices [..., N, N], N >= 2; got shape {tuple(f.shape)}")
     if bool(xp.any(xp.isnan(f) | (f == xp.inf))):
@@ -530,33 +530,12 @@ def diffusion_spectral_information(x, labels, sigma, t=1, repeats=5, rng=None, b
 # What is accepted ------------------------------------------------------------------------------
 
 
-def _arrays(**named):
-    """One namespace and float arrays (at least float32)."""
-    given = [v for v in named.values() if is_array_api_obj(v)]
-    xp = array_namespace(*given) if given else array_namespace(np.empty(0))
-    found = []
-    for name, v in named.items():
-        if not is_array_api_obj(v):
-            try:
-                v = xp.asarray(np.asarray(v, dtype=float))
-            except (TypeError, ValueError):
-                raise ValueError(f"{name} must be numbers in a rectangular array; got {v!r}") from None
-        if not xp.isdtype(v.dtype, "real floating"):
-            if xp.isdtype(v.dtype, "complex floating"):
-                raise ValueError(f"{name} must be real; got dtype {v.dtype}")
-            v = xp.astype(v, xp.float64)
-        elif xp.finfo(v.dtype).bits < 32:
-            v = xp.astype(v, xp.float32)
-        found.append(v)
-    return xp, found
-
-
 def _place(x):
     return {"device": x.device} if hasattr(x, "detach") else {}
 
 
 def _counts(counts, axis):
-    xp, (c,) = _arrays(counts=counts)
+    xp, (c,) = info._arrays(counts=counts)
     if not (isinstance(axis, int) and -c.ndim <= axis < c.ndim):
         raise ValueError(f"axis must be one of the {c.ndim} axes of counts; got {axis!r}")
     if math.prod(c.shape) == 0:

@@ -267,20 +267,25 @@ def _measure(xp, f, prior):
 def _problem(features, targets, prior):
     """Namespace, features [B, A, X], targets [B, A], prior [B, X], and the batch shape."""
     xp, (f, F) = info._arrays(features=features, targets=targets)
-    if f.ndim < 2 or math.prod(f.shape) == 0:
-        raise ValueError(f"features must have shape [..., A, X], A and X >= 1; got {tuple(f.shape)}")
-    if F.ndim < 1 or F.shape[-1] != f.shape[-2]:
-        raise ValueError(
-            f"targets must have shape [..., A] with A = {f.shape[-2]}, one a feature; got {tuple(F.shape)}"
-        )
-    _finite(xp, "features", f)
-    _finite(xp, "targets", F)
+    _matched(xp, f, "targets", F)
     mu = _measure(xp, f, prior)
     lead = _lead(f, mu, targets=F)
     A, X = f.shape[-2:]
     f = xp.reshape(xp.broadcast_to(f, (*lead, A, X)), (-1, A, X))
     F = xp.reshape(xp.broadcast_to(F, (*lead, A)), (-1, A))
     return xp, f, F, xp.reshape(xp.broadcast_to(mu, (*lead, X)), (-1, X)), lead
+
+
+def _matched(xp, f, name, each):
+    """Refuse features that are no [..., A, X], and what has not one number for each of them."""
+    if f.ndim < 2 or math.prod(f.shape) == 0:
+        raise ValueError(f"features must have shape [..., A, X], A and X >= 1; got {tuple(f.shape)}")
+    if each.ndim < 1 or each.shape[-1] != f.shape[-2]:
+        raise ValueError(
+            f"{name} must have shape [..., A] with A = {f.shape[-2]}, one a feature; got {tuple(each.shape)}"
+        )
+    _finite(xp, "features", f)
+    _finite(xp, name, each)
 
 
 def _lead(f, mu, **other):
@@ -307,15 +312,7 @@ def _finite(xp, name, x):
 
 def _exponential(multipliers, features, prior):
     xp, (f, lam) = info._arrays(features=features, multipliers=multipliers)
-    if f.ndim < 2 or math.prod(f.shape) == 0:
-        raise ValueError(f"features must have shape [..., A, X], A and X >= 1; got {tuple(f.shape)}")
-    if lam.ndim < 1 or lam.shape[-1] != f.shape[-2]:
-        raise ValueError(
-            f"multipliers must have shape [..., A] with A = {f.shape[-2]}, one a feature;"
-            f" got {tuple(lam.shape)}"
-        )
-    _finite(xp, "features", f)
-    _finite(xp, "multipliers", lam)
+    _matched(xp, f, "multipliers", lam)
     mu = _measure(xp, f, prior)
     _lead(f, mu, multipliers=lam)
     power = xp.where(mu > 0, info._log(xp, mu), -math.inf) - (lam[..., None, :] @ f)[..., 0, :]
