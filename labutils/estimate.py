@@ -9,6 +9,7 @@ import math
 import numpy as np
 
 from labutils import info
+from labutils._inputs import whole
 from labutils.runtime import need
 
 CORRECTIONS = (None, "miller-madow", "jackknife")
@@ -69,7 +70,7 @@ def plugin_mean(p, n):
     p = np.asarray(p, dtype=float)
     if p.ndim != 1 or not ((p >= 0).all() and abs(p.sum() - 1) <= 1e-9):
         raise ValueError(f"p must be a pmf [K], >= 0 and with sum 1; got shape {p.shape} and sum {p.sum():.6g}")
-    _whole("n", n, 1)
+    whole("n", n, 1)
     stats = need("scipy.stats")
     seen = np.arange(2, n + 1)  # 0 log 0 = 1 log 1 = 0
     cost = np.array([stats.binom.pmf(seen, n, v) @ (seen * np.log(seen)) for v in np.unique(p)])
@@ -107,7 +108,7 @@ def mi_histogram(x, y, bins=8, kind="equal-mass", correction=None, base=None):
     Source: chapter foundations/estimation, step 3.
     """
     x, y = _pair(x, y, least=2)
-    _whole("bins", bins, 2)
+    whole("bins", bins, 2)
     _one_of("kind", kind, ("equal-mass", "equal-width"))
     _one_of("correction", correction, CORRECTIONS)
     cx, cy = (_cells(name, z, bins, kind) for name, z in (("x", x), ("y", y)))
@@ -297,7 +298,7 @@ def kernel_exact(dim, log_n, h):
     Errors: ValueError for a dim, a log_n or an h outside these ranges.
     Source: chapter foundations/estimation, step 4; paper 136.
     """
-    _whole("dim", dim, 1)
+    whole("dim", dim, 1)
     for name, value in (("log_n", log_n), ("h", h)):
         if not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a number > 0; got {value!r}")
@@ -421,7 +422,7 @@ def _tree(points, period=None):
 
 
 def _neighbours(k, n):
-    _whole("k", k, 1)
+    whole("k", k, 1)
     if not k < n:
         raise ValueError(f"k must be less than the number of points; got k = {k}, {n} points")
 
@@ -517,7 +518,7 @@ def diffusion_spectral_information(x, labels, sigma, t=1, repeats=5, rng=None, b
         raise ValueError(f"labels must have one entry a point; got {len(classes)} for {len(x)} points")
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a NumPy generator, such as np.random.default_rng(1); got {rng!r}")
-    _whole("repeats", repeats, 1)
+    whole("repeats", repeats, 1)
     H = lambda some: diffusion_spectral_entropy(some, sigma, t, base)
     total = 0.0
     for b in range(classes.max() + 1):
@@ -540,8 +541,8 @@ def _counts(counts, axis):
         raise ValueError(f"axis must be one of the {c.ndim} axes of counts; got {axis!r}")
     if math.prod(c.shape) == 0:
         raise ValueError(f"counts must not be empty; got shape {tuple(c.shape)}")
-    whole = (c >= 0) & (c == xp.floor(c)) & xp.isfinite(c)  # NaN fails it too
-    if not bool(xp.all(whole)):
+    counted = (c >= 0) & (c == xp.floor(c)) & xp.isfinite(c)  # NaN fails it too
+    if not bool(xp.all(counted)):
         bad = np.asarray(c.detach().cpu() if hasattr(c, "detach") else c)
         bad = bad[~((bad >= 0) & (bad == np.floor(bad)) & np.isfinite(bad))][0]
         raise ValueError(f"counts must be whole numbers >= 0; got {bad:.6g}")
@@ -621,11 +622,6 @@ def _kernel_input(at, points, h):
     if h.shape not in ((), (d,)) or not (np.isfinite(h).all() and (h > 0).all()):
         raise ValueError(f"h must be a width > 0, or one a coordinate [{d}]; got {h.tolist()}")
     return at, points, np.broadcast_to(h, (d,))
-
-
-def _whole(name, value, least):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be a whole number >= {least}; got {value!r}")
 
 
 def _one_of(name, value, known):

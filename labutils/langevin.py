@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 
+from labutils._inputs import positive, whole
 from labutils.runtime import need
 
 SCHEMES = ("euler", "heun", "exact")
@@ -49,8 +50,8 @@ def simulate(drift, diffusion, z0, dt, steps, seed=None, scheme="euler", *, nois
     """
     xp, z = _states("z0", z0)
     n = z.shape[-1]
-    dt = _positive("dt", dt)
-    steps, every = _count("steps", steps), None if every is None else _count("every", every)
+    dt = positive("dt", dt)
+    steps, every = whole("steps", steps, 1), None if every is None else whole("every", every, 1)
     if every is not None and every > steps:
         raise ValueError(f"every must be at most steps = {steps}, or nothing is kept; got {every}")
     if scheme not in SCHEMES:
@@ -115,7 +116,7 @@ def _step_law(M, D, dt):
 
 
 def _stable(scheme, dt, eigenvalues, rate):
-    x = -np.array([_positive("rate", rate)]) * dt if eigenvalues is None and rate else None
+    x = -np.array([positive("rate", rate)]) * dt if eigenvalues is None and rate else None
     if eigenvalues is not None:
         x = eigenvalues[eigenvalues.real < 0] * dt  # a growing direction is no fault of the scheme
     if x is None or not len(x):
@@ -139,9 +140,7 @@ def _normals(z, seed, noise, steps):
                 f"noise must have shape {(steps, *tuple(z.shape))}; got {tuple(noise.shape)}"
             )
         return lambda i: noise[i]
-    if not isinstance(seed, (int, np.integer)) or isinstance(seed, bool) or seed < 0:
-        raise ValueError(f"seed must be a whole number >= 0; got {seed!r}")
-    seed = int(seed)
+    seed = int(whole("seed", seed, 0))
     if isinstance(z, np.ndarray):
         rng = np.random.default_rng(seed)
         kind = np.float32 if z.dtype == np.float32 else np.float64
@@ -225,7 +224,7 @@ def watched_rate(M, diffusion, tau, parity=None):
     Errors: as in `linear_entropy_production`; ValueError for tau <= 0.
     Source: chapter jaynes/irreversibility, step 2.
     """
-    tau = _positive("tau", tau)
+    tau = positive("tau", tau)
     xp, M, D, parity = _linear(M, diffusion, parity)
     Sigma, M = _numpy(lyapunov(M, D)), _numpy(M)
     n = len(M)
@@ -246,7 +245,7 @@ def trapped_swimmer(v0, gamma, A, eps):
     Errors: ValueError unless gamma, A > 0 and eps > 0 (at ε = 0 both rates diverge).
     Source: chapter jaynes/irreversibility, step 4; paper 003.
     """
-    gamma, A = _positive("gamma", gamma), _positive("A", A)
+    gamma, A = positive("gamma", gamma), positive("A", A)
     return np.array([[-A, float(v0)], [0.0, -gamma]]), np.diag([_temperature(eps), gamma])
 
 
@@ -392,8 +391,8 @@ def fourier_hermite(period, modes, degree, scale=1.0):
     Errors: ValueError for a period or scale <= 0, modes or degree < 1.
     Source: chapter jaynes/irreversibility, step 6.
     """
-    period, scale = _positive("period", period), _positive("scale", scale)
-    modes, degree = _count("modes", modes), _count("degree", degree)
+    period, scale = positive("period", period), positive("scale", scale)
+    modes, degree = whole("modes", modes, 1), whole("degree", degree, 1)
     w = 2 * np.pi / period * np.arange(1, modes + 1)
 
     def basis(samples):
@@ -449,7 +448,7 @@ class Ring:
 
     def __post_init__(self):
         for name in ("beta", "gamma", "length"):
-            _positive(name, getattr(self, name))
+            positive(name, getattr(self, name))
         _temperature(self.eps)
         if not self.k >= 0 or not math.isfinite(self.v0):
             raise ValueError(f"k must be >= 0 and v0 finite; got k = {self.k!r}, v0 = {self.v0!r}")
@@ -735,24 +734,12 @@ def _period(xp, period, z):
     return tuple(_like(xp, x, z) for x in pair)
 
 
-def _positive(name, value):
-    if isinstance(value, bool) or not (isinstance(value, (int, float, np.number)) and 0 < value < math.inf):
-        raise ValueError(f"{name} must be a number > 0; got {value!r}")
-    return float(value)
-
-
 def _temperature(eps):
     if not (isinstance(eps, (int, float, np.number)) and 0 < eps < math.inf):
         raise ValueError(
             f"eps must be > 0: at temperature zero the entropy production diverges as 1/eps; got {eps!r}"
         )
     return float(eps)
-
-
-def _count(name, value):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
-    return int(value)
 
 
 def _complex(value):

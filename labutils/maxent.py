@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from labutils import info
+from labutils._inputs import whole
 
 
 @dataclass(frozen=True)
@@ -193,7 +194,7 @@ def labelled_counts(ions, share, weight=1.0, size=None):
     Errors: ValueError for numbers out of these ranges.
     Source: chapter jaynes/maximum-entropy, step 6; paper 002.
     """
-    ions, share, weight = _ions(ions), _share(share), info._number("weight", weight)
+    ions, share, weight = whole("ions", ions, 1), _share(share), info._number("weight", weight)
     if not 0 < weight < math.inf:
         raise ValueError(f"weight must be a number > 0; got {weight:g}")
     size = ions + 1 if size is None else size
@@ -220,7 +221,7 @@ def bath_measure(filled, ions, share, sites):
     Errors: ValueError for numbers out of these ranges.
     Source: chapter jaynes/maximum-entropy, step 6; paper 002.
     """
-    ions, share = _ions(ions), _share(share)
+    ions, share = whole("ions", ions, 1), _share(share)
     if not isinstance(sites, (int, np.integer)) or not 1 <= sites <= ions or sites * share >= 1:
         raise ValueError(
             f"sites must be a whole number from 1 to ions = {ions} with sites * share < 1; got {sites!r}"
@@ -232,12 +233,6 @@ def bath_measure(filled, ions, share, sites):
     filled = filled.astype(int)
     log_labels = np.concatenate([[0.0], np.cumsum(np.log(ions - np.arange(sites)))])
     return np.exp(log_labels[filled] + filled * (math.log(share) - math.log1p(-sites * share)))
-
-
-def _ions(value):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < 1:
-        raise ValueError(f"ions must be a whole number >= 1; got {value!r}")
-    return int(value)
 
 
 def _share(value):

@@ -12,6 +12,7 @@ from typing import NamedTuple
 import numpy as np
 
 from labutils import info
+from labutils._inputs import whole
 
 MOST_PATHS = 2_000_000
 """The most paths that `all_paths` writes down."""
@@ -475,8 +476,7 @@ def simulate(P, steps, rng, walkers=1, start=None):
     if start.shape != (k,) or start.dtype.kind not in "iu" or not ((start >= 0) & (start < n)).all():
         raise ValueError(f"start must hold {k} states below {n}, whole numbers; got {start!r}")
     for name, value in (("steps", steps), ("walkers", walkers)):
-        if not (isinstance(value, (int, np.integer)) and not isinstance(value, bool) and value >= 1):
-            raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
+        whole(name, value, 1)
     info._pmf("P", P, -1)
     if not isinstance(rng, np.random.Generator):
         raise ValueError(f"rng must be a NumPy generator, such as numpy.random.default_rng(0); got {rng!r}")

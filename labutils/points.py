@@ -11,6 +11,8 @@ import numpy as np
 from array_api_compat import array_namespace, is_array_api_obj
 from scipy.special import gammainc, gammaln
 
+from labutils._inputs import positive, whole
+
 MOST = 200_000
 """The most subsets that an exhaustive law lists."""
 
@@ -55,7 +57,7 @@ def radial_cumulants(f, N, order=4, nodes=96):
     Errors: ValueError for N or order out of range, values of f of another shape or not finite.
     Source: chapter jaynes/fluctuations, steps 1 and 2.
     """
-    N, order, nodes = _whole("N", N, 1), _whole("order", order, 1), _whole("nodes", nodes, 16)
+    N, order, nodes = whole("N", N, 1), whole("order", order, 1), whole("nodes", nodes, 16)
     if order > 6:
         raise ValueError(f"order must be at most 6; got {order}")
     i = np.arange(1, N + 1)[:, None]
@@ -81,7 +83,7 @@ def ginibre(N, samples=1, seed=None):
     Errors: ValueError for N or samples < 1.
     Source: chapter jaynes/fluctuations, step 1.
     """
-    N, samples = _whole("N", N, 1), _whole("samples", samples, 1)
+    N, samples = whole("N", N, 1), whole("samples", samples, 1)
     rng = np.random.default_rng(seed)
     real, imaginary = rng.standard_normal((2, samples, N, N))
     return np.linalg.eigvals((real + 1j * imaginary) / math.sqrt(2 * N))
@@ -98,9 +100,9 @@ def metropolis(N, beta, statistic, chains=200, sweeps=1000, burn=200, step=None,
     Errors: ValueError for beta or step <= 0, and for N < 2, chains, sweeps < 1, burn < 0.
     Source: chapter jaynes/fluctuations, step 5.
     """
-    N, chains, sweeps = _whole("N", N, 2), _whole("chains", chains, 1), _whole("sweeps", sweeps, 1)
-    burn, beta = _whole("burn", burn, 0), _positive("beta", beta)
-    step = math.sqrt(1 / (beta * N)) if step is None else _positive("step", step)
+    N, chains, sweeps = whole("N", N, 2), whole("chains", chains, 1), whole("sweeps", sweeps, 1)
+    burn, beta = whole("burn", burn, 0), positive("beta", beta)
+    step = math.sqrt(1 / (beta * N)) if step is None else positive("step", step)
     rng = np.random.default_rng(seed)
     radius, angle = np.sqrt(rng.random((chains, N))), 2 * np.pi * rng.random((chains, N))
     z = radius * np.exp(1j * angle)
@@ -129,7 +131,7 @@ def size_law(N, beta, nodes=32):
     Errors: ValueError for N < 2, beta <= 0, nodes < 8.
     Source: chapter jaynes/fluctuations, step 5.
     """
-    N, beta, nodes = _whole("N", N, 2), _positive("beta", beta), _whole("nodes", nodes, 8)
+    N, beta, nodes = whole("N", N, 2), positive("beta", beta), whole("nodes", nodes, 8)
     shape, rate = N + beta * N * (N - 1) / 4, beta * N / 2
     high = shape + 9 * math.sqrt(shape) + 18
     x = np.geomspace(shape * math.exp(-12 / math.sqrt(shape)), high, nodes)
@@ -145,8 +147,8 @@ def disc_probabilities(N, radius):
     Errors: ValueError for N < 1 or radius <= 0.
     Source: chapter jaynes/fluctuations, step 6.
     """
-    N = _whole("N", N, 1)
-    return gammainc(np.arange(1, N + 1), N * _positive("radius", radius) ** 2)
+    N = whole("N", N, 1)
+    return gammainc(np.arange(1, N + 1), N * positive("radius", radius) ** 2)
 
 
 # Determinantal point processes -------------------------------------------------------------------------
@@ -289,7 +291,7 @@ def rescaled_sample(features, n, seed=None):
     Source: chapter jaynes/fluctuations, step 9; paper 113.
     """
     X = np.asarray(_features(features))
-    if _whole("n", n, 1) < X.shape[1]:
+    if whole("n", n, 1) < X.shape[1]:
         raise ValueError(f"n must be at least the number m = {X.shape[1]} of features; got {n}")
     weights, rng = christoffel_weights(X), np.random.default_rng(seed)
     first = _one_by_one(np.linalg.qr(X)[0], rng)
@@ -383,20 +385,7 @@ def _features(features):
     return X
 
 
-def _whole(name, value, least):
-    if not isinstance(value, (int, np.integer)) or isinstance(value, bool) or value < least:
-        raise ValueError(f"{name} must be a whole number >= {least}; got {value!r}")
-    return int(value)
-
-
 def _between(name, value, least, most):
-    if not least <= _whole(name, value, 0) <= most:
+    if not least <= whole(name, value, 0) <= most:
         raise ValueError(f"{name} must lie between {least} and {most}; got {value}")
     return int(value)
-
-
-def _positive(name, value):
-    number = isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-    if not (number and np.isreal(value) and value > 0 and math.isfinite(value)):
-        raise ValueError(f"{name} must be a number > 0; got {value!r}")
-    return float(value)

@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import nn
 
+from labutils._inputs import whole
 from labutils.runtime import data_path
 from labutils.swimmers import Swimmers
 
@@ -156,8 +157,7 @@ def fit_score(model, samples, diffusion, steps, batch, rate, seed, exact=False):
     Source: chapter jaynes/irreversibility, step 8; score matching is Hyvärinen's (2005).
     """
     for name, value in (("steps", steps), ("batch", batch)):
-        if not isinstance(value, int) or value < 1:
-            raise ValueError(f"{name} must be a whole number >= 1; got {value!r}")
+        whole(name, value, 1)
     draw = torch.Generator().manual_seed(seed)
     optimizer = torch.optim.Adam(model.parameters(), lr=rate)
     schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)

@@ -16,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from labutils._inputs import positive, whole
 from labutils.runtime import data_path, need
 
 FILE = "swimmers.json"
@@ -43,15 +44,14 @@ class Swimmers:
 
     def __post_init__(self):
         for name in ("length", "gamma", "k"):
-            _positive(name, getattr(self, name))
+            positive(name, getattr(self, name))
         if not (_number(self.eps) and 0 < self.eps < math.inf):
             raise ValueError(
                 f"eps must be > 0: at temperature zero the entropy production diverges; got {self.eps!r}"
             )
         if not (_number(self.v0) and math.isfinite(self.v0)):
             raise ValueError(f"v0 must be a finite number; got {self.v0!r}")
-        if not isinstance(self.count, (int, np.integer)) or isinstance(self.count, bool) or self.count < 2:
-            raise ValueError(f"count must be a whole number >= 2; got {self.count!r}")
+        whole("count", self.count, 2)
         if self.length < 2:
             raise ValueError(f"length must be at least two diameters; got {self.length!r}")
 
@@ -247,11 +247,6 @@ def main():
 
 def _number(value):
     return isinstance(value, (int, float, np.number)) and not isinstance(value, bool)
-
-
-def _positive(name, value):
-    if not (_number(value) and 0 < value < math.inf):
-        raise ValueError(f"{name} must be a number > 0; got {value!r}")
 
 
 if __name__ == "__main__":

@@ -10,7 +10,7 @@ from itertools import product
 import numpy as np
 from array_api_compat import array_namespace
 
-from labutils.policy._inputs import whole
+from labutils._inputs import whole
 
 SIGNS = "+-*"
 

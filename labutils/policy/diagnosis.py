@@ -10,7 +10,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import finite, number, whole
+from labutils._inputs import finite, number, whole
 from labutils.policy.selection import batch_covariance, steer_weight
 from labutils.policy.streaming import entropy_and_covariance
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 
 from labutils import runtime
-from labutils.policy._inputs import whole
+from labutils._inputs import whole
 from labutils.policy.countdown import Countdown, Problems
 from labutils.policy.selection import (
     batch_covariance, clip_cov_mask, kl_cov_mask, steer_score, steer_weight,

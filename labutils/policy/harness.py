@@ -22,7 +22,7 @@ from typing import Any
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import number, whole
+from labutils._inputs import number, whole
 
 
 # ---------------------------------------------------------------- what a method sees

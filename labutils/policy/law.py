@@ -8,7 +8,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from labutils.policy._inputs import namespace, number
+from labutils._inputs import namespace, number
 
 
 class Law(NamedTuple):

@@ -12,7 +12,7 @@ import torch
 
 from labutils import runtime
 from labutils.policy import grpo
-from labutils.policy._inputs import finite
+from labutils._inputs import finite
 from labutils.policy.harness import Batch
 
 

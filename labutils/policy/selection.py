@@ -9,7 +9,7 @@ import math
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import broadcast, chosen, finite, logits_namespace, namespace, number
+from labutils._inputs import broadcast, chosen, finite, logits_namespace, namespace, number
 from labutils.policy.softmax import _entropy, _factor, _log_softmax
 
 

@@ -7,7 +7,7 @@ The last axis holds the actions, all others are a batch; NumPy or torch, gradien
 
 import array_api_compat as compat
 
-from labutils.policy._inputs import broadcast, chosen, finite, logits_namespace, number
+from labutils._inputs import broadcast, chosen, finite, logits_namespace, number
 
 
 def log_softmax(logits):

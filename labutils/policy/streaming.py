@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import namespace
+from labutils._inputs import namespace
 
 UPDATES = ("policy_gradient", "natural")
 

@@ -74,7 +74,7 @@ def summarise(record):
 def fingerprint():
     """A digest of the code that a run depends on (comments and docstrings left out)."""
     digest = hashlib.sha256()
-    for name in ("_inputs", "countdown", "grpo", "law", "selection", "softmax", "sweep",
+    for name in ("../_inputs", "countdown", "grpo", "law", "selection", "softmax", "sweep",
                  "transformer"):
         tree = ast.parse((Path(__file__).parent / f"{name}.py").read_text(encoding="utf-8"))
         for node in ast.walk(tree):

@@ -8,7 +8,7 @@ import array_api_compat as compat
 import numpy as np
 
 from labutils.policy import trap
-from labutils.policy._inputs import finite, namespace, whole
+from labutils._inputs import finite, namespace, whole
 from labutils.policy.harness import Batch, at_rows
 from labutils.policy.softmax import log_softmax
 from labutils.policy.trap import ANSWER, FORK, OVER, Trap

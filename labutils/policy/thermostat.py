@@ -9,7 +9,7 @@ from math import comb
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import broadcast, finite, logits_namespace, namespace, number, whole
+from labutils._inputs import broadcast, finite, logits_namespace, namespace, number, whole
 from labutils.policy.softmax import discriminator, entropy, log_softmax, softmax
 
 

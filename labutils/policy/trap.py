@@ -15,7 +15,7 @@ from functools import cached_property
 import array_api_compat as compat
 import numpy as np
 
-from labutils.policy._inputs import finite, namespace, number, whole
+from labutils._inputs import finite, namespace, number, whole
 from labutils.policy.softmax import entropy, log_softmax
 
 FORK, THINK, ANSWER = 0, 1, 2       # parts of an answer, as in `Trap.part`

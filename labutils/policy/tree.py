@@ -6,7 +6,7 @@ A tree is a list of T arrays of logits; `levels[t]` has shape [..., V**t, V], on
 t tokens. The child of row i by token a is row i * V + a of the next level. Leading axes are a batch.
 """
 
-from labutils.policy._inputs import broadcast, finite, logits_namespace, namespace, whole
+from labutils._inputs import broadcast, finite, logits_namespace, namespace, whole
 from labutils.policy.softmax import covariance, entropy, entropy_change, log_softmax, softmax
 
 

@@ -1,4 +1,4 @@
-"""What the policy modules ask of their arguments: one clear line for whatever breaks a rule.
+"""What modules ask of their arguments: one clear line for whatever breaks a rule.
 
 Nothing is repaired here; an array comes back as it went in. No units.
 """
@@ -109,3 +109,13 @@ def whole(name, value, lowest):
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) or value < lowest:
         raise ValueError(f"{name} must be a whole number >= {lowest}; got {value!r}")
     return value
+
+
+def positive(name, value):
+    """A plain finite number > 0, as a float.
+
+    Errors: ValueError when it is none.
+    """
+    if isinstance(value, bool) or not (isinstance(value, (int, float, np.number)) and 0 < value < math.inf):
+        raise ValueError(f"{name} must be a number > 0; got {value!r}")
+    return float(value)
