@@ -59,6 +59,7 @@ class Visit:
     def unfold(self):
         self.tab.evaluate(facts.UNFOLD)
         self.reader.settle()
+        self.tab.evaluate(STILL)  # the veil behind the search fades
 
     def space(self):
         self.tab.add_style_tag(content=facts.SPACED)
