@@ -1,12 +1,14 @@
 """The built site as files: nothing outside, nothing dangling, words for pictures, weight."""
 
 import json
+import re
 from html.parser import HTMLParser
 from urllib.parse import unquote, urlsplit
 
 import pytest
 import selfhost
 import yaml
+from bs4 import BeautifulSoup
 from build import pages
 
 PAGE_LIMIT = 1_500_000  # bytes of HTML
@@ -124,3 +126,17 @@ def test_weights(site, read, record_property):
     whole = sum(file.stat().st_size for file in site.rglob("*") if file.is_file())
     print("\n".join([*lines, f"whole site: {whole / 1e6:.1f} MB"]))
     assert heavy == []
+
+
+def test_the_cards_say_what_comes_before_and_after(site):
+    names = pages()
+    for place, name in enumerate(names):
+        soup = BeautifulSoup((site / f"{name}.html").read_text(encoding="utf8"), "html.parser")
+        before, after = soup.select("nav.prev-next-area a.left-prev"), soup.select("nav.prev-next-area a.right-next")
+        assert len(before) == (place > 0) and len(after) == (place < len(names) - 1), name
+        for card in before + after:
+            kind = card.select_one(".prev-next-subtitle span").text
+            assert kind in ("chapter", "lab", "part", "reference", "front page"), name
+            assert len(card.select_one(".prev-next-promise").text) >= 15, f"{name}: {card.text}"
+            if kind in ("chapter", "lab"):
+                assert re.search(r"\d+ minutes", card.select_one(".prev-next-subtitle").text), name

@@ -3,30 +3,25 @@
 import re
 from pathlib import Path
 
+import facts
 import plan
 import pytest
 from build import pages
 
 ROOT = Path(__file__).resolve().parents[2]
 
-BOXES = """() => [...document.querySelectorAll("aside.margin")].map((note) => {
-  const box = (e) => { const r = e.getBoundingClientRect(); return [r.left, r.right, r.top + scrollY, r.bottom + scrollY]; };
-  let next = note.nextElementSibling;
-  while (next && next.matches("aside, .target, span")) next = next.nextElementSibling;
-  return { note: box(note), next: next && box(next), text: box(document.querySelector(".bd-article h2 ~ p")) };
-})"""
-
-
 @pytest.fixture
-def stepped(read, with_sign):
-    """A reader of each page that has steps."""
+def stepped(read, site, with_sign):
+    """A reader of the page with the most steps, and of the one with the fewest."""
     names = with_sign('class="step"')
     assert names, "no page has steps"
+    count = {name: (site / f"{name}.html").read_text("utf8").count('<details class="step"') for name in names}
+    names = [max(names, key=count.get), min(names, key=count.get)]
 
     def open_all(**options):
         for name in names:
             reader = read(**options)
-            reader.open(name)
+            reader.open(name, figures=False)
             yield reader
 
     return open_all
@@ -92,7 +87,7 @@ def test_all_steps_unfold_and_fold(stepped):
 
 
 def test_a_link_to_a_folded_step_opens_it(read, site, with_sign):
-    for name in with_sign('class="step"'):
+    for name in with_sign('class="step"')[::5]:
         step = re.findall(r'<details class="step" name="steps" id="([^"]+)"', (site / f"{name}.html").read_text("utf8"))[-1]
         tab = read().tab
         tab.goto((site / f"{name}.html").as_uri() + f"#{step}")
@@ -119,51 +114,35 @@ def test_steps_fold_without_scripts_and_are_open_in_print(chromium, site, with_s
     context.close()
 
 
-@pytest.mark.parametrize("width", [1440, 1920])
-def test_notes_stand_beside_their_text_and_clear_of_the_contents(read, with_sign, width):
-    names = with_sign('<aside class="margin sidebar">')
-    assert names, "no page has notes"
-    for name in names:
-        tab = read(width).open(name)
-        contents = tab.locator(".bd-sidebar-secondary")
-        boxes, edge = tab.evaluate(BOXES), contents.bounding_box()["x"]
-        assert 1 <= len(boxes) <= 12
-        for box in boxes:
-            assert box["next"], f"a note of {name} is the last thing of its section: it stands beside nothing"
-            (left, right, start, end), text_right = box["note"], box["text"][1]
-            assert left >= text_right + 8 and right <= edge - 8, name
-            assert right - left >= 150
-            assert abs(start - box["next"][2]) <= 40, f"a note of {name} does not stand beside its text"
-        for above, below in zip(boxes, boxes[1:]):
-            assert above["note"][3] <= below["note"][2], f"notes of {name} overlap"
-        tab.locator("aside.margin").last.scroll_into_view_if_needed()
-        tab.wait_for_timeout(300)
-        nav = contents.locator("nav.page-toc")
-        assert nav.evaluate("n => getComputedStyle(n).opacity") == "1"
-        assert contents.evaluate("c => getComputedStyle(c).maxHeight") != "48px"
+def test_a_note_at_a_wrong_place_is_found(read, with_sign):
+    tab = read(1440).open(with_sign('<aside class="margin sidebar">')[0], figures=False)
+    assert tab.evaluate(facts.NOTES) == []
+    tab.evaluate("document.querySelector('aside.margin').style.marginRight = '0px'")
+    assert "reaches into the text" in tab.evaluate(facts.NOTES)[0]
+    tab.evaluate("document.querySelector('aside.margin').parentElement.append(document.querySelector('aside.margin'))")
+    assert "ends a section" in tab.evaluate(facts.NOTES)[0]
 
 
-@pytest.mark.parametrize("width", [390, 1280])
-def test_notes_stand_in_the_text_where_there_is_no_margin(read, with_sign, width):
-    for name in with_sign('<aside class="margin sidebar">'):
-        tab = read(width).open(name)
-        for box in tab.evaluate(BOXES):
-            (left, right, start, end), (text_left, text_right, *_) = box["note"], box["text"]
-            assert abs(left - text_left) <= 2 and right <= text_right + 2 and right <= width
-            assert end <= box["next"][2], f"a note of {name} overlaps its text"
+def test_the_contents_stay_clear_of_notes_further_down(read, with_sign):
+    tab = read(1440).open(with_sign('<aside class="margin sidebar">')[0], figures=False)
+    contents = tab.locator(".bd-sidebar-secondary")
+    tab.locator("aside.margin").last.scroll_into_view_if_needed()
+    tab.wait_for_timeout(300)
+    assert contents.locator("nav.page-toc").evaluate("n => getComputedStyle(n).opacity") == "1"
+    assert contents.evaluate("c => getComputedStyle(c).maxHeight") != "48px"
 
 
 def test_the_text_has_a_good_measure(read, with_sign):
     """Some 70 characters a line of running text, on a desk: one measure holds for all pages."""
     found = []
-    for name in with_sign('class="step"'):
-        tab = read(1920).open(name)
+    for name in with_sign('class="step"')[::3]:
+        tab = read(1920).open(name, figures=False)
         widths = tab.evaluate("""() => [...document.querySelectorAll(".bd-article section > section > p")].map((p) => {
           const range = document.createRange(); range.selectNodeContents(p);
           const lines = new Set([...range.getClientRects()].map((r) => Math.round(r.bottom / 14))).size;
           return p.querySelector(".math") || lines < 4 ? 0 : p.textContent.length / lines; }).filter(Boolean)""")
         found += widths
-    assert len(found) >= 50 and 64 <= sum(found) / len(found) <= 75, sum(found) / len(found)
+    assert len(found) >= 25 and 64 <= sum(found) / len(found) <= 75, sum(found) / len(found)
 
 
 def test_the_front_page_maps_the_whole_book(read):
@@ -190,20 +169,3 @@ def test_the_doors_of_the_front_page_open(read):
         assert door.inner_text() == words and door.bounding_box()["height"] >= 44
         address = door.get_attribute("href")
         assert (reader.site / "book" / address).is_file()
-
-
-def test_the_cards_say_what_comes_before_and_after(read, site):
-    names = pages()
-    tab = read().tab
-    for place, name in enumerate(names):
-        tab.goto((site / f"{name}.html").as_uri(), wait_until="commit")
-        tab.wait_for_selector("nav.prev-next-area", state="attached")
-        tab.wait_for_load_state("domcontentloaded")
-        cards = {c: tab.locator(f"a.{c}-{w}") for c, w in (("left", "prev"), ("right", "next"))}
-        assert cards["left"].count() == (place > 0) and cards["right"].count() == (place < len(names) - 1), name
-        for card in (c for c in cards.values() if c.count()):
-            kind = card.locator(".prev-next-subtitle span").first.inner_text()
-            assert kind in ("chapter", "lab", "part", "reference", "front page"), name
-            assert len(card.locator(".prev-next-promise").inner_text()) >= 15, f"{name}: {card.inner_text()}"
-            if kind in ("chapter", "lab"):
-                assert re.search(r"\d+ minutes", card.locator(".prev-next-subtitle").inner_text()), name
