@@ -1,23 +1,10 @@
 """What a reader does on a page: move a slider, go dark, follow a badge, filter the atlas."""
 
 import pytest
+from controls import SHAPES, changed, press_until_changed, stuck
 
-SHAPES = """f => [...f.querySelectorAll("svg path, svg line, svg text")].map(
-  (mark) => [mark.getAttribute("d"), mark.getAttribute("transform"), mark.textContent].join()
-).sort().join("|")"""
-SPOKEN = "s => s.getAttribute('aria-valuetext')"
-# The key that moves a box or a list to another value; a list may stand at its end.
-OTHER = """s => !s.matches("select") ? "Space"
-  : s.selectedIndex < s.options.length - 1 ? "ArrowDown" : "ArrowUp"
-"""
 # The text colour at the graphic: axes and labels are drawn in currentColor.
 INK = "f => getComputedStyle(f.querySelector('svg text')).fill"
-
-
-@pytest.fixture
-def with_explorable(with_sign):
-    """The pages that have an explorable."""
-    return with_sign('id="explore-')
 
 
 def first_slider(reader):
@@ -27,46 +14,10 @@ def first_slider(reader):
     return figure, figure.locator("input[type=range]").first
 
 
-def changed(figure, before, patience=10_000):
-    """True as soon as the picture differs from what it was."""
-    for _ in range(patience // 50):
-        if figure.evaluate(SHAPES) != before:
-            return True
-        figure.page.wait_for_timeout(50)
-    return False
-
-
-def press_until_changed(figure, slider, before, times=5):
-    """Press an arrow key; a grid may hold neighbours that look the same, so up to five times."""
-    at_end = slider.evaluate("s => s.valueAsNumber >= Number(s.max)")
-    for _ in range(times):
-        slider.press("ArrowLeft" if at_end else "ArrowRight")
-        if changed(figure, before, 1000):
-            return True
-    return False
-
-
-def test_every_explorable_of_the_book_moves_by_keyboard(read, with_explorable):
-    assert with_explorable, "no page has an explorable"
-    for name in with_explorable:
-        reader = read()
-        reader.open(name)
-        for figure in reader.tab.locator("figure.explorable:has(.explorable-control)").all():
-            label = f"{name}#{figure.get_attribute('id')}"
-            for slider in figure.locator("input[type=range]").all():
-                slider.scroll_into_view_if_needed()
-                slider.focus()
-                before, shown = figure.evaluate(SHAPES), slider.evaluate(SPOKEN)
-                assert press_until_changed(figure, slider, before), label
-                assert slider.evaluate(SPOKEN) != shown, label
-                assert slider.evaluate("s => s.labels[0]?.textContent.trim()"), f"{label}: no name"
-            for switch in figure.locator("input[type=checkbox], select").all():
-                before = figure.evaluate(SHAPES)
-                switch.focus()
-                switch.press(switch.evaluate(OTHER))
-                assert changed(figure, before), label
-                assert switch.evaluate("s => s.labels[0]?.textContent.trim()"), f"{label}: no name"
-        assert reader.complaints == [], name
+def test_a_control_that_moves_nothing_is_found(opened):
+    assert stuck(opened.tab) == []
+    opened.tab.evaluate("document.querySelector('figure.explorable input').replaceWith(document.querySelector('figure.explorable input').cloneNode())")
+    assert any("moves nothing" in fault for fault in stuck(opened.tab))
 
 
 @pytest.fixture
