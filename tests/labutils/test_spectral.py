@@ -100,6 +100,14 @@ class TestSample:
         truth = C.sum() ** 2 / (C**2).sum()
         assert truth - raw.mean() > 8 and abs(corrected.mean() - truth) < 2   # a ratio of two unbiased numbers
 
+    def test_correction_solves_the_two_means(self):
+        x = rng(17).normal(size=(12, 3)) * [2, 1, 1]
+        S, f = np.cov(x.T), 11
+        square = (np.trace(S @ S) - np.trace(S) ** 2 / f) / (1 + 1 / f - 2 / f**2)
+        trace = np.trace(S) ** 2 - 2 * square / f
+        assert spectral.participation_ratio(x, True) == pytest.approx(trace / square)
+        assert spectral.participation_ratio(x) == pytest.approx(np.trace(S) ** 2 / np.trace(S @ S))
+
     def test_moments_behind_the_correction(self):
         C, f = np.array([3.0, 1, 0.5]), 7
         S = np.array([np.cov(x.T) for x in rng(6).normal(size=(20000, f + 1, 3)) * np.sqrt(C)])
@@ -152,6 +160,10 @@ class TestFeatureCount:
     def test_disjoint_equal_features(self):
         z = np.kron(np.eye(6), np.ones((3, 1)))
         assert spectral.feature_count(np.c_[z, np.zeros((18, 4))]) == pytest.approx(6)
+
+    def test_shares_are_of_plain_activity(self):
+        z = np.array([[9.0, -1], [0, 0]])
+        assert spectral.feature_count(z) == pytest.approx(math.exp(-0.9 * math.log(0.9) - 0.1 * math.log(0.1)))
 
     def test_permutation_scale_and_one(self):
         z = rng(9).random((40, 7))
