@@ -40,7 +40,7 @@ class TestRate:
         same = db.rate_split(np.zeros((50, 2)), np.ones((50, 2)), RNG)
         assert same.rate == 0 and abs(same.information) < 1e-12
         one, two = (db.rate_split(mean / 200, 0 * mean + 0.3, np.random.default_rng(1), batch=b) for b in (None, 64))
-        assert abs(one.information - two.information) < 1e-12
+        assert abs(one.information - two.information) < 4 * (one.error + two.error)
 
     def test_messages(self):
         ok = np.ones((4, 2))
