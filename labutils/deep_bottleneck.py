@@ -75,11 +75,11 @@ def rate_split(mean, var, rng, draws=16, batch=None):
     The inputs are the N given ones, equally likely, so q(z) is a mixture of N normals that can be
     summed in full. Only z is drawn: `draws` values for each input.
 
-    batch  None sums the mixture over all N. A number B puts B - 1 random other inputs and the one
-           itself in its place, as in a training batch: that is biased, and at most log B.
+    batch  None sums the mixture over all N. A number B puts B - 1 other inputs and the one itself
+           in its place, as in a training batch: that is biased, and at most log B.
 
     Errors: as in `gaussian_rate`; ValueError for draws < 2 or a batch outside 2..N.
-    Source: chapter bottleneck/deep-bottlenecks, steps 2 and 8.
+    Source: chapter bottleneck/deep-bottlenecks, steps 2 and 3.
     """
     _, mean, var = _encoder(mean, var)
     mean, var = np.asarray(mean, dtype=float), np.asarray(var, dtype=float)
@@ -92,11 +92,14 @@ def rate_split(mean, var, rng, draws=16, batch=None):
     for _ in range(draws):
         z = mean + np.sqrt(var) * rng.normal(size=mean.shape)
         own = log_scale - 0.5 * ((z - mean) ** 2 / var).sum(1)
-        # log q(z_i|x_j) for all pairs, by three matrix products
-        pairs = log_scale - 0.5 * ((z**2) @ (1 / var).T - 2 * z @ (mean / var).T + (mean**2 / var).sum(1))
-        if batch is not None:
-            others = np.argsort(rng.random((n, n)) + 2 * np.eye(n), axis=1)[:, : batch - 1]
-            pairs = np.concatenate([np.take_along_axis(pairs, others, axis=1), own[:, None]], axis=1)
+        # log q(z_i|x_j): for all pairs by three matrix products, for a batch one by one
+        if batch is None:
+            pairs = log_scale - 0.5 * ((z**2) @ (1 / var).T - 2 * z @ (mean / var).T + (mean**2 / var).sum(1))
+        else:
+            steps = 1 + rng.choice(n - 1, batch - 1, replace=False)
+            others = (np.arange(n)[:, None] + steps) % n
+            off = -0.5 * ((z[:, None] - mean[others]) ** 2 / var[others]).sum(-1)
+            pairs = np.concatenate([log_scale[others] + off, own[:, None]], axis=1)
         top = pairs.max(1)
         log_q = top + np.log(np.exp(pairs - top[:, None]).mean(1))
         means.append(np.mean(own - log_q))
@@ -251,7 +254,7 @@ def linear_vae(lam, sigma2, beta, latents=None):
 
     lam [d] >= 0, sigma2 > 0 fixed; beta a number > 0 or an array; latents None for as many as modes
 
-    Errors: ValueError for what breaks these rules. Source: chapter bottleneck/deep-bottlenecks, step 9.
+    Errors: ValueError for what breaks these rules. Source: chapter bottleneck/deep-bottlenecks, steps 10 and 11.
     """
     xp, (lam, beta) = info._arrays(lam=lam, beta=beta)
     finite(lam=lam, beta=beta)
@@ -282,7 +285,7 @@ def linear_cost(lam, sigma2, beta, encoder, noise, decoder):
     lam, encoder, noise, decoder  [d]; noise a variance > 0. beta is not needed for the three values:
     distortion + beta rate is the cost, and is returned last.
 
-    Errors: ValueError for sigma2 or a noise <= 0. Source: chapter bottleneck/deep-bottlenecks, step 9.
+    Errors: ValueError for sigma2 or a noise <= 0. Source: chapter bottleneck/deep-bottlenecks, steps 10 and 11.
     """
     xp, (lam, encoder, noise, decoder) = info._arrays(lam=lam, encoder=encoder, noise=noise, decoder=decoder)
     sigma2 = positive("sigma2", sigma2)
@@ -307,7 +310,7 @@ def ease(counts, penalty):
     counts [users, items], penalty > 0
 
     Errors: ValueError for a penalty <= 0 or counts that are no matrix of finite numbers.
-    Source: chapter bottleneck/deep-bottlenecks, step 11; Steck (2019).
+    Source: chapter bottleneck/deep-bottlenecks, step 13; Steck (2019).
     """
     xp, (counts,) = _points(counts=counts)
     eye = xp.eye(counts.shape[1], dtype=counts.dtype, device=counts.device)
@@ -325,7 +328,7 @@ def ranking(scores, seen, held, k=20):
     again), what it should find. Ties are broken by the place in the list.
 
     Errors: ValueError for shapes that differ, k < 1, nobody with anything held out.
-    Source: chapter bottleneck/deep-bottlenecks, step 11; paper 027.
+    Source: chapter bottleneck/deep-bottlenecks, step 13; paper 027.
     """
     scores, seen, held = (np.asarray(a, dtype=float) for a in (scores, seen, held))
     if scores.ndim != 2 or not scores.shape == seen.shape == held.shape:
