@@ -223,7 +223,7 @@ def zipf_model(answers, d, seeds, exponent=1.0, mixed=0.3, contexts=256, steps=3
     Returns {"step": [looks], "centred", "raw": effective rank of the features [looks, seeds], "loss"}.
 
     Errors: ValueError for counts below 1, a negative exponent, mixed outside [0, 1).
-    Source: chapter bottleneck/spectral-entropy, step 11; paper 023.
+    Source: chapter bottleneck/spectral-entropy, step 13; paper 023.
     """
     torch = need("torch")
     share = spectral.shares(spectral.power_law(answers, exponent))

@@ -125,10 +125,11 @@ def page_entropy(d, n):
     """Mean H_spec of the sample covariance of n complex Gaussian cases in d equal directions, exactly.
 
     With m = min(d, n), M = max(d, n): psi(mM + 1) - psi(M + 1) - (m - 1)/(2M), about log m - m/(2M),
-    though the true H_spec is log d. For real cases the exact value differs, the approximation holds.
+    though the true H_spec is log d. The mean of the cases is known; where it is taken from the sample,
+    give n - 1. For real cases the exact value differs, the approximation holds.
 
     Errors: ValueError unless d and n are whole numbers >= 1.
-    Source: chapter bottleneck/spectral-entropy, step 4; Page 1993.
+    Source: chapter bottleneck/spectral-entropy, step 5; Page 1993.
     """
     m, M = sorted((whole("d", d, 1), whole("n", n, 1)))
     psi = need("scipy.special").digamma
@@ -144,7 +145,7 @@ def participation_ratio(x, corrected=False):
 
     Errors: ValueError for fewer than 3 cases, NaN, features that are all equal; with `corrected`
     for a sample so small that the corrected tr C^2 is not > 0.
-    Source: chapter bottleneck/spectral-entropy, step 4.
+    Source: chapter bottleneck/spectral-entropy, step 5.
     """
     _, x = _features(x)
     if x.ndim != 2 or x.shape[0] < 3:
@@ -226,7 +227,7 @@ def feature_count(codes):
     F over the number of neurons is the ratio psi of the chapter.
 
     Errors: ValueError for NaN, codes that are all 0, fewer than two axes.
-    Source: chapter bottleneck/spectral-entropy, step 9; paper 016.
+    Source: chapter bottleneck/spectral-entropy, step 10; paper 016.
     """
     xp, z = _features(codes, "codes")
     return effective_rank(xp.sum(abs(z), axis=-2))
@@ -235,7 +236,7 @@ def feature_count(codes):
 def interference(W):
     """Sum over i != j of (w_i . w_j)^2 for the columns w_i of W [..., N, m]: how much features overlap.
 
-    Errors: ValueError for NaN, fewer than two axes. Source: chapter bottleneck/spectral-entropy, step 10.
+    Errors: ValueError for NaN, fewer than two axes. Source: chapter bottleneck/spectral-entropy, step 11.
     """
     xp, W = _features(W, "W")
     gram = xp.matrix_transpose(W) @ W
@@ -252,7 +253,7 @@ def relative(x, anchors):
     c > 0 and Q orthogonal, and after no other linear map.
 
     Errors: ValueError for a row of zeros, NaN, different d.
-    Source: chapter bottleneck/spectral-entropy, step 14; paper 058.
+    Source: chapter bottleneck/spectral-entropy, step 15; paper 058.
     """
     (xp, x), (_, anchors) = _features(x), _features(anchors, "anchors")
     if x.shape[-1] != anchors.shape[-1]:
