@@ -145,7 +145,7 @@ def solve(pxy, beta, *, start=None, search=True, tol=None, steps=6000):
     steps   most steps of a descent; steps are extrapolated (SQUAREM) where that lowers the value
 
     Next to a transition two encoders can differ by less than rounding in the functional. There the
-    descent may end at a residual above tol; it is accepted if the gap is below 1e-10, and reported.
+    descent may end at a residual above tol; it is accepted if the gap is below 1e-9, and both are reported.
 
     Errors: as in `step`; RuntimeError when `steps` do not suffice.
     Source: chapter bottleneck/information-bottleneck, steps 2 to 4.
@@ -549,10 +549,13 @@ def _global(xp, problem, beta, joint, tol, steps):
         if not bool(xp.any(todo)):
             break
     if bool(xp.any(todo)):
-        joint[todo, ...], residual[todo] = _descend(xp, problem, beta[todo], joint[todo, ...], tol, steps, strict=None)
-        joint = _merged(xp, joint)
+        part = joint[todo, ...]
+        for _ in range(30):
+            part = _newton(xp, problem, beta[todo], part)
+        part, residual[todo] = _descend(xp, problem, beta[todo], part, tol, steps, strict=None)
+        joint[todo, ...] = _merged(xp, part)
         gap[todo] = _certified(xp, problem, beta[todo], joint[todo, ...])
-    if bool(xp.any((residual > tol) & (gap > 1e-10))):
+    if bool(xp.any((residual > tol) & (gap > 1e-9))):
         _stopped(tol, steps, float(xp.max(residual)))
     return joint, residual, gap
 
@@ -591,30 +594,38 @@ def _split(xp, joint, bent, v):
 
 
 def _with_cluster(xp, problem, beta, joint, s, more):
-    """A new cluster in the first free place (where `more`), at the best of a few weights.
+    """A new cluster s in the first free place, where `more`, at the best of a few weights.
 
     It takes each input from the clusters that have it, so that p(x) stays: joint = q(z|x) (p(x) - w u(x))
     p(y|x) and w u(x) p(y|x), w up to min p(x)/u(x). Each weight gets some steps to settle before it is
-    judged.
+    judged; the best is refined.
     """
-    r = xp.sum(joint, axis=-1)
-    free = xp.argmin(r, axis=-1)
-    place = xp.astype(xp.arange(joint.shape[1], device=joint.device) == free[:, None], joint.dtype)[..., None]
-    best, chosen = xp.full(beta.shape, math.inf, dtype=joint.dtype, device=joint.device), joint
     if not bool(xp.any(more)):
         return joint
-    _, q, _, log_z = _step(xp, problem, beta, joint)
+    beta, old, s = beta[more], joint[more, ...], s[more, ...]
+    free = xp.argmin(xp.sum(old, axis=-1), axis=-1)
+    place = xp.astype(xp.arange(old.shape[1], device=old.device) == free[:, None], old.dtype)[..., None]
+    value, q, _, log_z = _step(xp, problem, beta, old)
     _, u, image = _rho(xp, problem, beta, xp.log(problem.px) - log_z, s)
-    most = 1 / xp.max(u / problem.px, axis=-1)[:, None, None]
-    for share in (0.0, 1e-4, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9):
-        weight = share * most
+    most = 1 / xp.max(u / problem.px, axis=-1)
+    best, chosen, share = value, old, 0 * most
+
+    def tried(trial_share):
+        weight = (trial_share * most)[:, None, None]
         trial = (q * (problem.px - weight * u[:, None, :])) @ problem.p_yx + weight * place * image[:, None, :]
         for _ in range(40):
             value, _, trial, _ = _step(xp, problem, beta, trial)
-        better = more & (value < best)
-        best = xp.where(better, value, best)
-        chosen = xp.where(better[:, None, None], trial, chosen)
-    return chosen
+        better = value < best
+        return (xp.where(better, value, best), xp.where(better[:, None, None], trial, chosen),
+                xp.where(better, trial_share, share))
+
+    for first in (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9):
+        best, chosen, share = tried(0 * most + first)
+    for factor in (0.5, 2.0, 0.7, 1.4):
+        best, chosen, share = tried(xp.clip(factor * share, 0.0, 0.9))
+    joint = xp.asarray(joint, copy=True)
+    joint[more, ...] = chosen
+    return joint
 
 
 def _candidates(xp, problem, points):
