@@ -120,9 +120,10 @@ def certificate(pxy, beta, joint):
     For any positive Z(x, beta) no encoder has a functional below -sum_x p(x) log Z - log max rho,
     so gap = 0 proves a global minimum, and gap > 0 names the cluster that is missing.
 
-    Returns (gap [...], s [..., Y]). The maximum over s is searched: on a grid of 4001 points that
-    is then refined for two x or two y, else by climbing from all p(y|x), from points between
-    pairs of them, from p(y) and from the clusters.
+    Returns (gap [...], s [..., Y]). The maximum over s is searched, by Newton: from the peaks of a
+    grid of 4001 points for two x or two y, else from the best ends of climbs that start at all p(y|x),
+    at points between pairs of them and at p(y); and from both sides of the cluster that is nearest
+    to instability, where a better one can hide behind a low ridge.
 
     Errors: as in `step`. Source: chapter bottleneck/information-bottleneck, step 4.
     """
@@ -174,7 +175,7 @@ def curve(pxy, betas=None, *, rtol=1e-8):
     rtol   relative width of the interval [low, high] to which a transition is located
 
     Between neighbours the branch of the lower one is followed upwards. Where it stays certified
-    (gap <= 1e-10, no cluster with beta sigma_2^2 > 1) nothing happens; else its last certified
+    (gap <= 1e-12, no cluster with beta sigma_2^2 > 1) nothing happens; else its last certified
     beta is found by bisection. Two transitions between neighbours that undo each other could
     stay unseen: then the curve is still between its chords and its tangents of slope 1/beta.
 
@@ -446,6 +447,20 @@ def _descend(xp, problem, beta, joint, tol, steps, strict=True):
     _stopped(tol, steps, float(xp.max(residual)))
 
 
+def _settled(xp, problem, beta, joint, tol, steps, rounds):
+    """A descent for at most `steps`, with rounds of Newton alone where the value is too flat to lead it."""
+    joint, residual = _descend(xp, problem, beta, joint, tol, min(steps, 600), strict=None)
+    for _ in range(min(rounds, steps // 600)):
+        slow = residual > tol
+        if not bool(xp.any(slow)):
+            break
+        part = joint[slow, ...]
+        for _ in range(20):
+            part = _newton(xp, problem, beta[slow], part)
+        joint[slow, ...], residual[slow] = _descend(xp, problem, beta[slow], part, tol, 300, strict=None)
+    return joint, residual
+
+
 def _stopped(tol, steps, residual):
     raise RuntimeError(
         f"the iteration must reach a change below tol = {tol:g} within steps = {steps};"
@@ -529,7 +544,7 @@ def _global(xp, problem, beta, joint, tol, steps):
     residual, gap, todo = 0 * beta, 0 * beta + math.inf, xp.ones(beta.shape, dtype=xp.bool, device=joint.device)
     for _ in range(3 * joint.shape[1]):
         here, before = beta[todo], joint[todo, ...]
-        before, off = _descend(xp, problem, here, before, tol, steps, strict=None)
+        before, off = _settled(xp, problem, here, before, tol, steps, 1)
         part = _merged(xp, before)
         again = _used(xp, part) < _used(xp, before)  # a merger moves p(z,y) by more than tol
         bent, wide, more = 0 * part[..., 0], 0 * here + math.inf, again & False
@@ -549,10 +564,7 @@ def _global(xp, problem, beta, joint, tol, steps):
         if not bool(xp.any(todo)):
             break
     if bool(xp.any(todo)):
-        part = joint[todo, ...]
-        for _ in range(30):
-            part = _newton(xp, problem, beta[todo], part)
-        part, residual[todo] = _descend(xp, problem, beta[todo], part, tol, steps, strict=None)
+        part, residual[todo] = _settled(xp, problem, beta[todo], joint[todo, ...], tol, steps, 10)
         joint[todo, ...] = _merged(xp, part)
         gap[todo] = _certified(xp, problem, beta[todo], joint[todo, ...])
     if bool(xp.any((residual > tol) & (gap > 1e-9))):
