@@ -164,7 +164,7 @@ def noisy_sources(centres, noise, split):
     unbiased estimate of I(X;Y) with a standard error.
 
     Errors: ValueError for NaN, a noise <= 0, a split that leaves nothing.
-    Source: chapter foundations/estimation, step 8.
+    Source: chapter foundations/estimation, "Something real".
     """
     centres = np.asarray(centres, dtype=float)
     if centres.ndim != 2 or not np.isfinite(centres).all():

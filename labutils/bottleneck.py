@@ -120,9 +120,10 @@ def certificate(pxy, beta, joint):
     For any positive Z(x, beta) no encoder has a functional below -sum_x p(x) log Z - log max rho,
     so gap = 0 proves a global minimum, and gap > 0 names the cluster that is missing.
 
-    Returns (gap [...], s [..., Y]). The maximum over s is searched: on a grid of 4001 points that
-    is then refined for two x or two y, else by climbing from all p(y|x), from points between
-    pairs of them, from p(y) and from the clusters.
+    Returns (gap [...], s [..., Y]). The maximum over s is searched, by Newton: from the peaks of a
+    grid of 4001 points for two x or two y, else from the best ends of climbs that start at all p(y|x),
+    at points between pairs of them and at p(y); and from both sides of the cluster that is nearest
+    to instability, where a better one can hide behind a low ridge.
 
     Errors: as in `step`. Source: chapter bottleneck/information-bottleneck, step 4.
     """
@@ -145,7 +146,7 @@ def solve(pxy, beta, *, start=None, search=True, tol=None, steps=6000):
     steps   most steps of a descent; steps are extrapolated (SQUAREM) where that lowers the value
 
     Next to a transition two encoders can differ by less than rounding in the functional. There the
-    descent may end at a residual above tol; it is accepted if the gap is below 1e-10, and reported.
+    descent may end at a residual above tol; it is accepted if the gap is below 1e-9, and both are reported.
 
     Errors: as in `step`; RuntimeError when `steps` do not suffice.
     Source: chapter bottleneck/information-bottleneck, steps 2 to 4.
@@ -159,10 +160,12 @@ def solve(pxy, beta, *, start=None, search=True, tol=None, steps=6000):
     joint = xp.broadcast_to(joint, (*shape, *joint.shape[-2:]))
     joint = xp.reshape(joint, (flat.shape[0], *joint.shape[-2:]))
     if search:
-        joint, residual = _global(xp, problem, flat, joint, tol, steps)
+        joint, residual, gap = _global(xp, problem, flat, joint, tol, steps)
     else:
         joint, residual = _descend(xp, problem, flat, joint, tol, steps)
-    return _report(xp, problem, flat, joint, residual, shape)
+        joint = _merged(xp, joint)
+        gap = _certified(xp, problem, flat, joint)
+    return _report(xp, problem, flat, joint, residual, gap, shape)
 
 
 def curve(pxy, betas=None, *, rtol=1e-8):
@@ -172,7 +175,7 @@ def curve(pxy, betas=None, *, rtol=1e-8):
     rtol   relative width of the interval [low, high] to which a transition is located
 
     Between neighbours the branch of the lower one is followed upwards. Where it stays certified
-    (gap <= 1e-10, no cluster with beta sigma_2^2 > 1) nothing happens; else its last certified
+    (gap <= 1e-12, no cluster with beta sigma_2^2 > 1) nothing happens; else its last certified
     beta is found by bisection. Two transitions between neighbours that undo each other could
     stay unseen: then the curve is still between its chords and its tangents of slope 1/beta.
 
@@ -444,6 +447,20 @@ def _descend(xp, problem, beta, joint, tol, steps, strict=True):
     _stopped(tol, steps, float(xp.max(residual)))
 
 
+def _settled(xp, problem, beta, joint, tol, steps, rounds):
+    """A descent for at most `steps`, with rounds of Newton alone where the value is too flat to lead it."""
+    joint, residual = _descend(xp, problem, beta, joint, tol, min(steps, 600), strict=None)
+    for _ in range(min(rounds, steps // 600)):
+        slow = residual > tol
+        if not bool(xp.any(slow)):
+            break
+        part = joint[slow, ...]
+        for _ in range(20):
+            part = _newton(xp, problem, beta[slow], part)
+        joint[slow, ...], residual[slow] = _descend(xp, problem, beta[slow], part, tol, 300, strict=None)
+    return joint, residual
+
+
 def _stopped(tol, steps, residual):
     raise RuntimeError(
         f"the iteration must reach a change below tol = {tol:g} within steps = {steps};"
@@ -524,26 +541,41 @@ def _global(xp, problem, beta, joint, tol, steps):
         none = xp.zeros((joint.shape[0], room, joint.shape[2]), dtype=joint.dtype, device=joint.device)
         joint = xp.concat([joint, none], axis=1)
     enough = max(1e-13, 4 * float(xp.finfo(joint.dtype).eps))
-    residual, todo = 0 * beta, xp.ones(beta.shape, dtype=xp.bool, device=joint.device)
+    residual, gap, todo = 0 * beta, 0 * beta + math.inf, xp.ones(beta.shape, dtype=xp.bool, device=joint.device)
     for _ in range(3 * joint.shape[1]):
-        here, part = beta[todo], joint[todo, ...]
-        part, off = _descend(xp, problem, here, part, tol, steps, strict=None)
-        part = _merged(xp, part)
-        _, q, _, log_z = _step(xp, problem, here, part)
-        bent, v = _bend(xp, problem, here, part, q)
-        gap, s = _best_cluster(xp, problem, here, log_z, part)
-        unstable = xp.max(bent, axis=-1) > 1 + 1e-9
-        more = (gap > enough) & ~unstable
-        part = _with_cluster(xp, problem, here, part, s, more)
-        part = xp.where(unstable[:, None, None], _split(xp, part, bent, v), part)
-        joint[todo, ...], residual[todo] = part, off
-        todo[xp.asarray(todo, copy=True)] = more | unstable
+        here, before = beta[todo], joint[todo, ...]
+        before, off = _settled(xp, problem, here, before, tol, steps, 1)
+        part = _merged(xp, before)
+        again = _used(xp, part) < _used(xp, before)  # a merger moves p(z,y) by more than tol
+        bent, wide, more = 0 * part[..., 0], 0 * here + math.inf, again & False
+        if not bool(xp.all(again)):
+            still = ~again
+            at, now = here[still], part[still, ...]
+            _, q, _, log_z = _step(xp, problem, at, now)
+            bent[still, ...], v = _bend(xp, problem, at, now, q)
+            wide[still], s = _best_cluster(xp, problem, at, log_z, now)
+            unstable = xp.max(bent[still, ...], axis=-1) > 1 + 1e-9
+            stuck = (wide[still] <= 1e-10) & (wide[still] > 0.5 * gap[todo][still])  # the value is known no better
+            more[still] = ((wide[still] > enough) & ~stuck) | unstable
+            now = _with_cluster(xp, problem, at, now, s, more[still] & ~unstable)
+            part[still, ...] = xp.where(unstable[:, None, None], _split(xp, now, bent[still, ...], v), now)
+        joint[todo, ...], residual[todo], gap[todo] = part, off, wide
+        todo[xp.asarray(todo, copy=True)] = more | again
         if not bool(xp.any(todo)):
             break
-    if bool(xp.any((residual > tol) & todo)):
+    if bool(xp.any(todo)):
+        part, residual[todo] = _settled(xp, problem, beta[todo], joint[todo, ...], tol, steps, 10)
+        joint[todo, ...] = _merged(xp, part)
+        gap[todo] = _certified(xp, problem, beta[todo], joint[todo, ...])
+    if bool(xp.any((residual > tol) & (gap > 1e-9))):
         _stopped(tol, steps, float(xp.max(residual)))
-    joint, residual = _descend(xp, problem, beta, joint, tol, steps, strict=None)
-    return joint, residual
+    return joint, residual, gap
+
+
+def _certified(xp, problem, beta, joint):
+    """The gap of fixed points."""
+    *_, log_z = _step(xp, problem, beta, joint)
+    return _best_cluster(xp, problem, beta, log_z, joint)[0]
 
 
 def _bend(xp, problem, beta, joint, q):
@@ -574,23 +606,38 @@ def _split(xp, joint, bent, v):
 
 
 def _with_cluster(xp, problem, beta, joint, s, more):
-    """A new cluster in the first free place (where `more`), at the best of a few weights.
+    """A new cluster s in the first free place, where `more`, at the best of a few weights.
 
-    Each weight gets some steps to settle before it is judged: where a cluster appears close to
-    another, the right weight is large and pays only after the old cluster has given way.
+    It takes each input from the clusters that have it, so that p(x) stays: joint = q(z|x) (p(x) - w u(x))
+    p(y|x) and w u(x) p(y|x), w up to min p(x)/u(x). Each weight gets some steps to settle before it is
+    judged; the best is refined.
     """
-    r = xp.sum(joint, axis=-1)
-    free = xp.argmin(r, axis=-1)
-    place = xp.astype(xp.arange(joint.shape[1], device=joint.device) == free[:, None], joint.dtype)[..., None]
-    best, chosen = xp.full(beta.shape, math.inf, dtype=joint.dtype, device=joint.device), joint
-    for weight in (0.0, 1e-5, 1e-3, 0.01, 0.03, 0.1, 0.2, 0.4):
-        trial = (1 - weight) * joint + weight * place * s[:, None, :]
+    if not bool(xp.any(more)):
+        return joint
+    beta, old, s = beta[more], joint[more, ...], s[more, ...]
+    free = xp.argmin(xp.sum(old, axis=-1), axis=-1)
+    place = xp.astype(xp.arange(old.shape[1], device=old.device) == free[:, None], old.dtype)[..., None]
+    value, q, _, log_z = _step(xp, problem, beta, old)
+    _, u, image = _rho(xp, problem, beta, xp.log(problem.px) - log_z, s)
+    most = 1 / xp.max(u / problem.px, axis=-1)
+    best, chosen, share = value, old, 0 * most
+
+    def tried(trial_share):
+        weight = (trial_share * most)[:, None, None]
+        trial = (q * (problem.px - weight * u[:, None, :])) @ problem.p_yx + weight * place * image[:, None, :]
         for _ in range(40):
             value, _, trial, _ = _step(xp, problem, beta, trial)
-        better = more & (value < best)
-        best = xp.where(better, value, best)
-        chosen = xp.where(better[:, None, None], trial, chosen)
-    return chosen
+        better = value < best
+        return (xp.where(better, value, best), xp.where(better[:, None, None], trial, chosen),
+                xp.where(better, trial_share, share))
+
+    for first in (1e-6, 1e-5, 1e-4, 1e-3, 0.01, 0.03, 0.1, 0.3, 0.6, 0.9):
+        best, chosen, share = tried(0 * most + first)
+    for factor in (0.5, 2.0, 0.7, 1.4):
+        best, chosen, share = tried(xp.clip(factor * share, 0.0, 0.9))
+    joint = xp.asarray(joint, copy=True)
+    joint[more, ...] = chosen
+    return joint
 
 
 def _candidates(xp, problem, points):
@@ -619,38 +666,122 @@ def _nearby(xp, problem):
     return s / xp.sum(s, axis=-1, keepdims=True)
 
 
+def _rho(xp, problem, beta, weight, s):
+    """(log rho [...], u [..., X], image u p(y|x) [..., Y]) of clusters s [..., Y]; u is the law of x in a
+    new cluster, and the image is a next s that never lowers rho. weight = log p(x)/Z(x), [..., X]."""
+    terms = weight + _scores(xp, problem, beta, s[..., None, :])[..., 0, :]
+    top = xp.max(terms, axis=-1, keepdims=True)
+    u = xp.exp(terms - top)
+    total = xp.sum(u, axis=-1, keepdims=True)
+    u = u / total
+    return (top + xp.log(total))[..., 0], u, u @ problem.p_yx
+
+
 def _best_cluster(xp, problem, beta, log_z, joint):
-    """(log max rho, its s) over clusters s, for beta of shape [...]."""
+    """(log max rho, its s) over clusters s, for beta of shape [...].
+
+    Climbs from many starts, then Newton from the best that are apart. Where a cluster is nearly
+    unstable a better one can lie close to it, behind a low ridge: climbs crawl there, so Newton also
+    starts on both sides of that cluster, along its softest mode.
+    """
+    shape, size = tuple(beta.shape), problem.py.shape[0]
+    beta, weight = xp.reshape(beta, (-1,)), xp.reshape(xp.log(problem.px) - log_z, (-1, problem.px.shape[0]))
+    joint = xp.reshape(joint, (-1, *joint.shape[-2:]))
+    r = xp.sum(joint, axis=-1, keepdims=True)
+    own = xp.where(r > 0, joint / xp.where(r > 0, r, 1.0), problem.py)
     s = _candidates(xp, problem, 4001)
-    s = xp.broadcast_to(s, (*beta.shape, *s.shape))
-    if 2 not in problem.p_yx.shape:
-        r = xp.sum(joint, axis=-1, keepdims=True)
-        own = xp.where(r > 0, joint / xp.where(r > 0, r, 1.0), problem.py)
-        s = xp.concat([s, xp.broadcast_to(own, (*beta.shape, *own.shape[-2:]))], axis=-2)
-    weight = xp.log(problem.px) - log_z
+    s = xp.broadcast_to(s, (beta.shape[0], *s.shape))
+    b, w = beta[:, None], weight[:, None, :]
+    if 2 in problem.p_yx.shape:  # the peaks of a grid
+        value, *_ = _rho(xp, problem, b, w, s)
+        edge = xp.full((beta.shape[0], 1), -math.inf, dtype=value.dtype, device=value.device)
+        before, after = xp.concat([edge, value[:, :-1]], axis=1), xp.concat([value[:, 1:], edge], axis=1)
+        value = xp.where((value >= before) & (value >= after), value, -math.inf)
+    else:
+        for _ in range(20):
+            *_, s = _rho(xp, problem, b, w, s)
+        value, *_ = _rho(xp, problem, b, w, s)
+    starts = xp.concat([own, _apart(xp, s, value, own, 8), _beside(xp, problem, b, w, own, r)], axis=1)
+    count = starts.shape[1]
+    flat = lambda a: xp.reshape(xp.broadcast_to(a, (beta.shape[0], count, *a.shape[2:])), (-1, *a.shape[2:]))
+    value, s = _climbed(xp, problem, flat(b), flat(w), xp.reshape(starts, (-1, size)), flat(own[:, None, ...]))
+    value, s = xp.reshape(value, (-1, count)), xp.reshape(s, (-1, count, size))
+    pick = xp.astype(xp.argmax(value, axis=-1)[:, None] == xp.arange(count, device=s.device), s.dtype)
+    s = (pick[:, None, :] @ s)[:, 0, :]
+    return xp.reshape(xp.maximum(xp.max(value, axis=-1), 0 * beta), shape), xp.reshape(s, (*shape, size))
 
-    def rho(s):
-        terms = weight[..., None, :] + _scores(xp, problem, beta, s)
-        top = xp.max(terms, axis=-1, keepdims=True)
-        terms = xp.exp(terms - top)
-        total = xp.sum(terms, axis=-1, keepdims=True)
-        return (top + xp.log(total))[..., 0], (terms / total) @ problem.p_yx
 
-    if 2 in problem.p_yx.shape:  # the best few of a grid; elsewhere all, since slow climbers count
-        value, _ = rho(s)
-        order = xp.argsort(value, axis=-1, descending=True)[..., :12]
-        pick = xp.astype(order[..., None] == xp.arange(s.shape[-2], device=s.device), s.dtype)
-        s = pick @ s
-    for _ in range(300):
-        _, after = rho(s)
-        moved = xp.max(abs(after - s))
-        s = after
-        if float(moved) < 1e-13:
+def _apart(xp, s, value, own, count):
+    """The best `count` of s [B, S, Y] by value [B, S] that differ from one another and from `own`."""
+    found = []
+    for k in range(own.shape[1]):
+        value = xp.where(xp.max(abs(s - own[:, k : k + 1, :]), axis=-1) > 1e-4, value, -math.inf)
+    for _ in range(count):
+        pick = xp.astype(xp.argmax(value, axis=-1)[:, None] == xp.arange(s.shape[1], device=s.device), s.dtype)
+        found.append(pick[:, None, :] @ s)
+        value = xp.where(xp.max(abs(s - found[-1]), axis=-1) > 0.01, value, -math.inf)
+    return xp.concat(found, axis=1)
+
+
+def _modes(xp, problem, s, u, image):
+    """(left vectors, sigma^2, sqrt s) of [(p(y|x) - image) sqrt(u/s)], the softest last: the curvature of
+    log rho in log s is beta (beta sigma^2 - 1) along each of them, -beta across."""
+    root = xp.sqrt(xp.where(s > 0, s, 1.0))
+    spread = (problem.p_yx - image[..., None, :]) * xp.sqrt(u)[..., None] / root[..., None, :]
+    spread = xp.where(s[..., None, :] > 0, spread, 0.0)
+    if s.shape[-1] <= u.shape[-1]:  # the smaller square: quicker
+        square, left = xp.linalg.eigh(spread.mT @ spread)
+        return left, xp.clip(square, 0.0, None), root
+    left, sigma, _ = xp.linalg.svd(spread.mT, full_matrices=False)
+    return xp.flip(left, axis=-1), xp.flip(sigma, axis=-1) ** 2, root
+
+
+def _beside(xp, problem, b, w, own, r):
+    """Starts on both sides of the cluster of each row that is nearest to instability, [B, 14, Y]."""
+    _, u, image = _rho(xp, problem, b, w, own)
+    left, square, root = _modes(xp, problem, own, u, image)
+    bent = xp.where(r[..., 0] > 0, b * square[..., -1], 0.0)
+    pick = xp.astype(xp.argmax(bent, axis=-1)[:, None] == xp.arange(own.shape[1], device=own.device), own.dtype)[:, None, :]
+    s, v = pick @ own, pick @ (left[..., -1] / root)
+    v = v / (xp.max(abs(xp.where(s > 0, v, 0.0)), axis=-1, keepdims=True) + 1e-300)
+    share = xp.asarray([d * side for d in (0.004, 0.01, 0.025, 0.06, 0.15, 0.4, 0.8) for side in (-1, 1)],
+                       dtype=s.dtype, device=s.device)
+    share = xp.where(xp.max(bent, axis=-1)[:, None] > 0.8, share, 0.0)  # a stiff cluster has no near rival
+    s = s * xp.exp(share[..., None] * v)
+    return s / xp.sum(s, axis=-1, keepdims=True)
+
+
+def _climbed(xp, problem, beta, weight, s, own):
+    """Newton up log rho in log s, [F] starts at once: (log rho, s). Each curvature counts by its size, so
+    that a start leaves saddles; of some lengths and the plain climb the highest is taken. A step is at
+    most 0.3 of the way to the nearest of the clusters own [F, K, Y], lest it leap over a ridge to it; a
+    start that still comes within 1e-3 of one is left there, and one that begins on it stays if it is at rest."""
+    value, u, image = _rho(xp, problem, beta, weight, s)
+    todo = xp.ones(beta.shape, dtype=xp.bool, device=s.device)
+    for _ in range(40):
+        here, b, w, at, m = s[todo, ...], beta[todo], weight[todo, ...], value[todo], image[todo, ...]
+        left, square, root = _modes(xp, problem, here, u[todo, ...], m)
+        slope = xp.where(here > 0, (m - here) / root, 0.0)
+        factor = 1 / xp.clip(abs(1 - b[:, None] * square), 1e-9, None) - 1
+        along = (left.mT @ slope[..., None])[..., 0]
+        move = xp.where(here > 0, (slope + (left @ (factor * along)[..., None])[..., 0]) / root, 0.0)
+        near = xp.min(xp.max(2 * abs(here[:, None, :] - own[todo, ...]) / (here[:, None, :] + own[todo, ...] + 1e-300), axis=-1), axis=-1)
+        reach = xp.where(near > 1e-6, 0.3 * near, 1.5)
+        shrink = xp.minimum(reach / (xp.max(abs(move), axis=-1) + 1e-300), 0 * reach + 1.0)[:, None]
+        best, chosen = at, here
+        for length in (1.0, 0.3, 0.1, 0.0):
+            leap = here * xp.exp(length * shrink * move) if length else m
+            leap = leap / xp.sum(leap, axis=-1, keepdims=True)
+            there, *_ = _rho(xp, problem, b, w, leap)
+            higher = there > best
+            best, chosen = xp.where(higher, there, best), xp.where(higher[:, None], leap, chosen)
+        s[todo, ...] = chosen
+        moving = (best > at + 1e-16) & (xp.max(abs(chosen - here), axis=-1) > 1e-10) & ((near > 1e-3) | (near < 1e-6))
+        todo[xp.asarray(todo, copy=True)] = moving
+        if not bool(xp.any(todo)):
             break
-    value, _ = rho(s)
-    best = xp.argmax(value, axis=-1)
-    pick = xp.astype(best[..., None] == xp.arange(s.shape[-2], device=s.device), s.dtype)
-    return xp.maximum(xp.max(value, axis=-1), 0 * beta), (pick[..., None, :] @ s)[..., 0, :]
+        value, u, image = _rho(xp, problem, beta, weight, s)
+    return _rho(xp, problem, beta, weight, s)[0], s
 
 
 def _second_singular(xp, problem):
@@ -711,10 +842,8 @@ def _at(xp, problem, beta, joint):
     return joint, bool(good[0]), bool(splits[0])
 
 
-def _report(xp, problem, beta, joint, residual, shape):
-    joint = _merged(xp, joint)
-    _, q, joint, log_z = _step(xp, problem, beta, joint)
-    gap, _ = _best_cluster(xp, problem, beta, log_z, joint)
+def _report(xp, problem, beta, joint, residual, gap, shape):
+    _, q, joint, _ = _step(xp, problem, beta, joint)
     r = xp.sum(joint, axis=-1)
     decoder = joint / xp.where(r > 0, r, 1.0)[..., None]
     order = xp.argsort(xp.where(r > 0, decoder[..., 0], -1.0), axis=-1, descending=True, stable=True)

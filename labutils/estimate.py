@@ -133,7 +133,7 @@ def mi_gaussian(x, y, base=None):
     x, y  [n] or [n, m]. Right for Gaussian data only; blind to whatever a covariance does not see.
 
     Errors: ValueError for NaN, lengths that differ, fewer points than coordinates, a singular covariance.
-    Source: chapter foundations/estimation, step 3.
+    Source: chapter foundations/estimation, step 2.
     """
     x, y = _pair(x, y, least=2)
     both = np.concatenate([x, y], axis=1)
@@ -295,35 +295,74 @@ def kernel_exact(dim, log_n, h):
     dim  a whole number >= 1;  log_n  log of the number of points > 0;  h  width > 0
     Returns {"log_density": E log rho^_h(x), "participation": the mean of `kernel_participation`}.
 
-    Errors: ValueError for a dim, a log_n or an h outside these ranges.
+    Over u = log t, Phi^n falls from 1 to 0 once; E log Z = -gamma - (mean of u under that fall), so
+    only the fall is integrated, and n enters by its log.
+
+    Errors: ValueError for a dim, a log_n or an h outside these ranges, and for an h so narrow that the
+    law of |x - y| would need more than 200 000 places.
     Source: chapter foundations/estimation, step 4; paper 136.
     """
     whole("dim", dim, 1)
     for name, value in (("log_n", log_n), ("h", h)):
         if not (value > 0 and math.isfinite(value)):
             raise ValueError(f"{name} must be a number > 0; got {value!r}")
-    ive = need("scipy.special").ive
-    lam, n = h**-2, math.exp(log_n)
-    root = np.linspace(0, 2 * math.sqrt(dim) + 8, 4001)[1:]  # |x - y|
-    with np.errstate(divide="ignore"):
-        log_p = np.log(ive(dim / 2 - 1, math.sqrt(dim) * root)) + dim / 2 * np.log(root)
-    log_p += math.sqrt(dim) * root - (root**2 + dim) / 2
-    p = np.exp(log_p - log_p.max())
-    p /= p.sum()
-    log_w = -lam * root**2 / 2
-    found, step = [], 0.05
-    u = -log_n - 12 - float(log_w[p > 0].max())
-    while True:
-        sw = np.exp(np.minimum(u + log_w, 300.0))
-        log_Phi = math.log1p(-min(float(p @ -np.expm1(-sw)), 1 - 1e-16))
-        squares = float(p @ (sw * sw * np.exp(-sw)))
-        found.append((math.exp(-math.exp(min(u, 6.0))) - math.exp(n * log_Phi), n * squares * math.exp((n - 1) * log_Phi)))
-        if n * log_Phi < -40 and u > 4:
-            break
-        u += step
-    logs, shares = np.sum(found, axis=0) * step
+    root, log_p = _distances(dim, log_n, h)
+    log_w = -(root**2) / (2 * h * h)
+
+    def fall(u):  # log(-n log Phi), log(n E (tw)^2 e^(-tw))
+        v = u + log_w
+        tw = np.exp(np.minimum(v, 30.0))
+        x = _log_total(log_p + np.where(v < -30, v, np.log(-np.expm1(-np.maximum(tw, 1e-14)))))
+        lost = x + tw_log1p(x)
+        return log_n + lost, log_n + _log_total(log_p + 2 * v - tw)
+
+    def tw_log1p(x):  # log(-log(1 - e^x)) - x, kept where e^x is small
+        p = math.exp(x)
+        return math.log(-math.log1p(-min(p, 1 - 1e-16)) / p) if p > 1e-8 else p / 2
+
+    def where(level):
+        low, high = -log_n - 60 - float(log_w.max()), 60 - float(log_w.min())
+        for _ in range(60):
+            middle = (low + high) / 2
+            low, high = (middle, high) if fall(middle)[0] < level else (low, middle)
+        return low
+
+    # Phi^n from 1 - 2e-15 to 1e-21; u = z + e^z, since the fall has details of size 1, and of size u where u is large
+    ends = [v - float(need("scipy.special").wrightomega(v)) for v in (where(-34.0), where(3.9))]
+    z, step = np.linspace(*ends, 601, retstep=True)
+    u = z + np.exp(z)
+    lost, squares = np.array([fall(v) for v in u]).T
+    still = np.trapezoid(np.exp(-np.exp(lost)) * (1 + np.exp(z)), z) + (step**2 / 12 - step**4 / 720) * math.exp(z[0])
+    logs = -np.euler_gamma - u[0] - still  # with what the trapezium rule leaves at the lower end, where Phi^n = 1
+    shares = np.trapezoid(np.exp(squares - np.exp(lost) * -math.expm1(-log_n)) * (1 + np.exp(z)), z)
     density = logs - log_n - dim / 2 * math.log(2 * math.pi * h * h)
     return {"log_density": float(density), "participation": float(shares)}
+
+
+def _distances(dim, log_n, h):
+    """A grid of |x - y| and its log probabilities, without what has less than e^-60 / n."""
+    ive = need("scipy.special").ive
+
+    def law(root):
+        with np.errstate(divide="ignore"):
+            log_p = np.log(ive(dim / 2 - 1, math.sqrt(dim) * root)) + dim / 2 * np.log(root)
+        log_p += math.sqrt(dim) * root - (root**2 + dim) / 2
+        return log_p - _log_total(log_p)
+
+    root = np.linspace(0, 2 * math.sqrt(dim) + 8, 4001)[1:]
+    kept = root[law(root) > -log_n - 60]
+    low, high = max(kept[0] - root[0], 0.0), kept[-1]
+    places = max(4000, math.ceil((high - low) * high / (0.5 * h * h)))  # log w in steps of 1/2 at most
+    if places > 200_000:
+        least = math.sqrt((high - low) * high / 1e5)
+        raise ValueError(f"h must be at least {least:.2g} for dim = {dim} and log_n = {log_n:g}; got {h!r}")
+    root = low + (np.arange(places) + 0.5) * (high - low) / places
+    return root, law(root)
+
+
+def _log_total(a):
+    top = float(a.max())
+    return top + math.log(float(np.exp(a - top).sum()))
 
 
 # Neighbours ------------------------------------------------------------------------------------
@@ -486,7 +525,8 @@ def diffusion_spectral_entropy(x, sigma, t=1, base=None):
     x      [n] or [n, m];  sigma > 0 width;  t > 0 steps of the walk
 
     Errors: ValueError for NaN, sigma <= 0, t <= 0.
-    Source: chapter foundations/estimation, step 7; paper 015.
+    Source: chapter foundations/estimation, step 8; Liao and others (paper 015), who divide the density
+    out of A before they form P.
     """
     x = _points("x", x, least=1)
     for name, value in (("sigma", sigma), ("t", t)):
@@ -510,7 +550,7 @@ def diffusion_spectral_information(x, labels, sigma, t=1, repeats=5, rng=None, b
     x  [n] or [n, m];  labels  [n];  rng  a NumPy generator for the parts
 
     Errors: ValueError for NaN, lengths that differ, no generator, sigma <= 0, t <= 0, repeats < 1.
-    Source: chapter foundations/estimation, step 7; paper 015.
+    Source: chapter foundations/estimation, step 8; paper 015.
     """
     x = _points("x", x, least=2)
     classes = _labels("labels", labels)

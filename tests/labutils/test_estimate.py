@@ -229,6 +229,28 @@ def test_the_exact_kernel_mean_is_that_of_samples(dim, n, h):
     assert abs(np.mean(shares) - sure["participation"]) < 4 * np.std(shares) / 20
 
 
+@pytest.mark.parametrize("h", [0.1, 0.4, 2.0])
+def test_the_exact_kernel_mean_of_two_points_in_one_dimension(h):
+    """E log (w_1 + w_2) by a plain double integral: x = 1, both points standard normal."""
+    y, width = np.linspace(-9, 9, 3601, retstep=True)
+    p = np.exp(-(y**2) / 2) / math.sqrt(2 * math.pi) * width
+    log_w = -((1 - y) ** 2) / (2 * h * h)
+    both = np.logaddexp(log_w[:, None], log_w)
+    share = np.exp(2 * log_w[:, None] - 2 * both) + np.exp(2 * log_w - 2 * both)
+    sure = estimate.kernel_exact(1, math.log(2), h)
+    assert sure["log_density"] == pytest.approx(p @ both @ p - math.log(2) - math.log(2 * math.pi * h * h) / 2, abs=2e-6)
+    assert sure["participation"] == pytest.approx(p @ share @ p, abs=2e-6)
+
+
+def test_the_exact_kernel_mean_at_any_number_of_points():
+    """Beyond e^709 points, where n itself overflows: the mean density is exact and the sum is its mean."""
+    lam, dim = 1.0, 40
+    mean = dim * (-math.log1p(lam) / 2 - lam / (2 * (1 + lam))) - dim / 2 * math.log(2 * math.pi)
+    assert estimate.kernel_exact(dim, 2000.0, 1.0)["log_density"] == pytest.approx(mean, abs=1e-6)
+    narrow = estimate.kernel_exact(160, 32.0, 0.2)  # the nearest point alone
+    assert 1 - narrow["participation"] == pytest.approx((0.2 / estimate.kernel_widths(0.2)["freeze"]) ** 2, rel=0.2)
+
+
 # Neighbours ------------------------------------------------------------------------------------
 
 
@@ -391,6 +413,7 @@ BAD = [
     (lambda: estimate.kernel_rate(-1), "lam must be >= 0; got -1"),
     (lambda: estimate.kernel_widths(0), "alpha must be a number > 0; got 0.0"),
     (lambda: estimate.kernel_exact(0, 1.0, 1.0), "dim must be a whole number >= 1; got 0"),
+    (lambda: estimate.kernel_exact(20, 4.0, 0.01), "h must be at least 0.051 for dim = 20 and log_n = 4; got 0.01"),
     (lambda: estimate.kernel_exact(2, 1.0, -1.0), "h must be a number > 0; got -1.0"),
     (lambda: estimate.entropy_knn(x5, 5), "k must be less than the number of points; got k = 5, 5 points"),
     (lambda: estimate.entropy_knn(x5, 0), "k must be a whole number >= 1; got 0"),

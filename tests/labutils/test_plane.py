@@ -41,6 +41,28 @@ class TestUnit:
         h = quad(lambda t: -f(t) * np.log(f(t)), -2.2, 2.2, limit=400)[0]
         assert abs(plane.noisy_unit_information(w, sigma) - (h - 0.5 * np.log(2 * np.pi * np.e * sigma**2))) < 1e-3
 
+    @pytest.mark.parametrize("w, sigma", [(0.3, 0.01), (0.6, 0.001), (1.0, 0.003)])
+    def test_small_noise_leaves_the_entropy_of_the_unit(self, w, sigma):
+        """h(T) - h(sigma N), where h(T) = h(X) + E log dT/dX; more than log 4000 where sigma is small."""
+        slope = quad(lambda x: norm.pdf(x) * (np.log(w) - 2 * np.logaddexp(w * x, -w * x) + 2 * np.log(2)), -12, 12)[0]
+        want = 0.5 * np.log(2 * np.pi * np.e) + slope - 0.5 * np.log(2 * np.pi * np.e * sigma**2)
+        got = plane.noisy_unit_information(w, sigma)
+        assert -1e-4 < got - want < (0.02 if w == 1 else 2e-3)  # at w = 1 the density climbs steeply near the ends
+
+    @pytest.mark.parametrize("w", [1.0, 30.0])
+    def test_noisy_relu_against_quadrature(self, w):
+        sigma = 0.5
+        def f(t):  # half an atom at 0, half a half-normal, each with noise
+            s = np.hypot(w, sigma)
+            return 0.5 * norm.pdf(t, scale=sigma) + norm.pdf(t, scale=s) * norm.cdf(t * w / (sigma * s))
+        points = [-4.0, -1.0, 0.0, 1.0, 4.0, 3 * w]
+        h = sum(quad(lambda t: -f(t) * np.log(f(t)), a, b, limit=300)[0] for a, b in zip(points, [*points[1:], 9 * w]))
+        assert abs(plane.noisy_unit_information(w, sigma, "relu") - (h - 0.5 * np.log(2 * np.pi * np.e * sigma**2))) < 1e-4
+
+    def test_only_the_ratio_of_weight_and_noise_counts_for_relu(self):
+        a, b = plane.noisy_unit_information(1.0, 0.01, "relu"), plane.noisy_unit_information(100.0, 1.0, "relu")
+        assert abs(a - b) < 1e-9
+
     def test_noise_gives_the_hump_too(self):
         values = [plane.noisy_unit_information(w, 0.05) / BITS for w in (0.1, 1.0, 3.0, 100.0)]
         assert np.allclose(values, [1.149, 3.332, 2.671, 1.108], atol=2e-3)
@@ -80,6 +102,19 @@ class TestNoise:
             truth = plane.noisy_information(t, sigma, np.random.default_rng(0), 20)
             error = 3 * truth.std() / np.sqrt(20)
             assert 0 <= low <= truth.mean() + error and truth.mean() - error <= high <= np.log(300) + 1e-12
+
+    def test_an_offset_changes_nothing(self):
+        t = np.round(RNG.normal(size=(60, 2)) * 1024) / 1024  # so that t + 2^27, about 1.3e8, is exact
+        for sigma in (0.01, 0.3):
+            assert np.allclose(plane.kernel_bounds(t + 2**27, sigma), plane.kernel_bounds(t, sigma), atol=1e-12)
+            far, near = (plane.noisy_information(x, sigma, np.random.default_rng(0), 3) for x in (t + 2**27, t))
+            assert np.allclose(far, near, atol=1e-6)
+
+    def test_one_point_far_away_spoils_no_other(self):
+        t = np.r_[np.arange(50.0)[:, None] / 100, [[1e9]]]
+        low, high = plane.kernel_bounds(t[:50], 0.1)
+        far = plane.kernel_bounds(t, 0.1)
+        assert np.allclose(far, [(50 * v + 50 * np.log(51 / 50) + np.log(51)) / 51 for v in (low, high)], atol=1e-12)
 
     def test_far_apart_points_hold_log_n(self):
         assert np.allclose(plane.kernel_bounds(np.arange(50.0)[:, None] * 100, 0.1), np.log(50))
@@ -146,6 +181,8 @@ BAD = [
     (lambda: plane.unit_information(1.0, [0, 1]), "edges must cover all values of the unit"),
     (lambda: plane.unit_information(1.0, [-1, 1], "sine"), "unit must be one of tanh, relu; got 'sine'"),
     (lambda: plane.noisy_unit_information(1.0, 0.0), "sigma must be finite and > 0; got 0"),
+    (lambda: plane.noisy_unit_information(1.0, 1e-7), "sigma must be at least 1e-05 for a tanh unit with w = 1; got 1e-07"),
+    (lambda: plane.noisy_unit_information(1e4, 0.1, "relu"), "sigma must be at least 0.41 for a relu unit with w = 10000; got 0.1"),
     (lambda: plane.cells([[np.nan]]), "t must be finite numbers; got nan"),
     (lambda: plane.cells(np.ones((4, 2)), "scaled"), "t must vary for the rule 'scaled'; all activations are 1"),
     (lambda: plane.cells(T, "otsu"), "rule must be one of fixed, scaled, quantile; got 'otsu'"),
