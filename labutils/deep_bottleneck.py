@@ -136,7 +136,7 @@ def cs_gaussian(mean_p, cov_p, mean_q, cov_q):
 
 
 def cs_information_gaussian(rho):
-    """I_CS of two Gaussians of correlation rho: I(X;T) + log(1 - rho^2/4), I = -1/2 log(1 - rho^2).
+    """I_CS of two Gaussians of correlation rho: I(X;Z) + log(1 - rho^2/4), I(X;Z) = -1/2 log(1 - rho^2).
 
     rho  numbers strictly between -1 and 1
 
@@ -194,22 +194,22 @@ def cs_divergence(x, y, s, diagonal=True):
     return _logs(xp, within[0], within[1], xp.mean(gram(x, y, s)))
 
 
-def cs_information(x, t, s_x, s_t):
-    """Estimate of I_CS(X;T) = D_CS(p(x,t); p(x)p(t)) from N pairs of rows.
+def cs_information(x, z, s_x, s_z):
+    """Estimate of I_CS(X;Z) = D_CS(p(x,z); p(x)p(z)) from N pairs of rows.
 
     log mean_ij K_ij Q_ij + log(mean_ij K_ij mean_ij Q_ij) - 2 log mean_j (mean_i K_ij mean_i Q_ij)
 
     Exactly D_CS of the kernel densities of the pairs and of the product of the marginals: between
-    0 and log N, and at log N wherever both kernel matrices are the identity, whatever the pairs.
+    0 and log N. Where K is the identity it is -log mean_ij Q_ij, whatever the pairs; where both are, log N.
 
-    x [N, d], t [N, e], widths s_x, s_t
+    x [N, d], z [N, e], widths s_x, s_z
 
     Errors: as in `gram`; ValueError for different numbers of rows.
     Source: chapter bottleneck/deep-bottlenecks, steps 5 and 6; paper 079.
     """
-    xp, (x, t) = _points(x=x, t=t)
-    _paired(x=x, t=t)
-    K, Q = gram(x, x, s_x), gram(t, t, s_t)
+    xp, (x, z) = _points(x=x, z=z)
+    _paired(x=x, z=z)
+    K, Q = gram(x, x, s_x), gram(z, z, s_z)
     cross = xp.mean(xp.mean(K, axis=0) * xp.mean(Q, axis=0))
     return _logs(xp, xp.mean(K * Q), xp.mean(K) * xp.mean(Q), cross)
 
@@ -217,13 +217,13 @@ def cs_information(x, t, s_x, s_t):
 def cs_conditional(x, y, y_hat, s_x, s_y, form="released", diagonal=True):
     """Estimate of D_CS(p(y|x); q(ŷ|x)) from N triples: log B(y,y) + log B(ŷ,ŷ) - 2 log B(ŷ,y).
 
-    B(a, b) = sum_j (sum_i K_ji L(a_j, b_i)) / w_j, K a kernel on x, L one on the answers
+    B(a, b) = sum_j (sum_i K_ji L(a_j, b_i)) / ω_j, K a kernel on x, L one on the answers
 
-    form  "derived": w_j = (sum_i K_ji)^2, every x of the support counts alike
-          "released": w_j = sum_i K_ji^2, as in the authors' code
-          "mean": w_j = sum_i K_ji, the mean over inputs of Nadaraya and Watson
+    form  "derived": ω_j = (sum_i K_ji)^2, every x of the support counts alike
+          "released": ω_j = sum_i K_ji^2, as in the authors' code
+          "mean": ω_j = sum_i K_ji, the mean over inputs of Nadaraya and Watson
           The last two weigh x by how often it comes.
-    diagonal  False leaves out i = j in the sums above w_j, where L(y_j, y_j) = 1 whatever the model
+    diagonal  False leaves out i = j in the sums above ω_j, where L(y_j, y_j) = 1 whatever the model
 
     Errors: as in `gram`; ValueError for different numbers of rows, an unknown form.
     Source: chapter bottleneck/deep-bottlenecks, step 7; paper 079.

@@ -27,6 +27,7 @@ class Slider:
     value: float
     label: str
     log: bool = False
+    named = False
 
 
 def slider(lo, hi, n=21, value=None, label=None, log=False):
@@ -54,6 +55,43 @@ def slider(lo, hi, n=21, value=None, label=None, log=False):
         values = tuple(int(v) for v in values)
     start = values[n // 2] if value is None else min(values, key=lambda v: abs(v - value))
     return Slider(values, start, label or "", log)
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The values that one parameter takes, given one by one: made by `choice`."""
+
+    values: tuple
+    value: object
+    label: str
+
+    @property
+    def named(self):
+        """True for a list of words, False for a slider over given numbers."""
+        return isinstance(self.value, str)
+
+
+def choice(values, value=None, label=None):
+    """What the reader picks from: a list of words, or a slider over numbers that are given one by one.
+
+    values  words (all different), or numbers in rising order; the function gets one of them
+    value   the one at the start; the first if not given
+    label   what the reader sees beside it; the parameter's name if not given
+
+    Errors: ValueError when there are fewer than 2, words and numbers are mixed, a word comes twice,
+    numbers do not rise, or value is none of them.
+    """
+    values = tuple(values)
+    words = [isinstance(v, str) for v in values]
+    if len(values) < 2 or any(words) != all(words):
+        raise ValueError(f"values must be two words or more, or two numbers or more; got {values!r}")
+    if all(words) and len(set(values)) < len(values):
+        raise ValueError(f"values must differ; got {values!r}")
+    if not any(words) and not all(a < b for a, b in itertools.pairwise(values)):
+        raise ValueError(f"values that are numbers must rise; got {values!r}")
+    if value is not None and value not in values:
+        raise ValueError(f"value must be one of {values!r}; got {value!r}")
+    return Choice(values, values[0] if value is None else value, label or "")
 
 
 @dataclass(frozen=True)
@@ -87,7 +125,7 @@ def explore(f, sliders=None, *, name, alt, caption="", handles=()):
 
     f        a function of the parameters that returns an Altair chart; or, without sliders,
              a finished chart that has parameters of its own, or a stage (`labutils.stages`)
-    sliders  {parameter: slider(...)} for a function
+    sliders  {parameter: slider(...) or choice(...)} for a function
     name     how a page refers to it, such as "step-size"
     alt      what the picture shows, in a sentence
     caption  what to try, shown under the picture
@@ -112,12 +150,12 @@ def explore(f, sliders=None, *, name, alt, caption="", handles=()):
         _show(record | {"stage": f.name, "state": f.state, "heights": list(f.heights)})
         return None
     if callable(f) and not hasattr(f, "to_dict"):
-        if not sliders or not all(isinstance(s, Slider) for s in sliders.values()):
-            raise ValueError(f"sliders must be {{parameter: slider(...)}} for a function; got {sliders!r}")
+        if not sliders or not all(isinstance(s, (Slider, Choice)) for s in sliders.values()):
+            raise ValueError(f"sliders must be {{parameter: slider(...) or choice(...)}} for a function; got {sliders!r}")
         if _live():
             return _with_kernel(f, sliders, caption)
         spec = precomputed(f, sliders)
-        positions = {f"at_{p}": list(s.values) for p, s in sliders.items()}
+        positions = {f"at_{p}": list(s.values) for p, s in sliders.items() if not s.named}
     else:
         if sliders is not None:
             raise ValueError("sliders belong to a function; a finished chart brings its own parameters")
@@ -135,19 +173,20 @@ def explore(f, sliders=None, *, name, alt, caption="", handles=()):
 def precomputed(f, sliders):
     """The Vega-Lite spec of f over the whole grid, with sliders that filter the merged data."""
     names = list(sliders)
-    points = list(itertools.product(*(range(len(sliders[p].values)) for p in names)))
+    points = list(itertools.product(*(_places(sliders[p]) for p in names)))
     template, tables = None, {}
     for point in points:
-        values = {p: sliders[p].values[i] for p, i in zip(names, point)}
+        values = {p: i if sliders[p].named else sliders[p].values[i] for p, i in zip(names, point)}
         skeleton, data = _split(f(**values).to_dict())
         if template is None:
             template = skeleton
         elif skeleton != template:
-            where = ", ".join(f"{p}={v:g}" for p, v in values.items())
+            where = ", ".join(f"{p}={v}" for p, v in values.items())
             raise ValueError(f"f must return charts that differ only in their data; at {where} the {_difference(template, skeleton)} differs")
         for key, rows in data.items():
             tables.setdefault(key, []).extend({**row, **{f"at_{p}": i for p, i in zip(names, point)}} for row in rows)
-    tables = {key: _constant_once(rows, names) for key, rows in tables.items()}
+    start = dict(zip((f"at_{p}" for p in names), points[0]))
+    tables = {key: _constant_once(rows, start) for key, rows in tables.items()}
     spec = json.loads(json.dumps(template))
     spec["datasets"] = tables
     _filter(spec, {key: names for key in tables if any(f"at_{p}" in tables[key][0] for p in names)})
@@ -158,8 +197,16 @@ def precomputed(f, sliders):
     return spec
 
 
+def _places(slider):
+    """What the merged data are tagged with: the words of a list, or the numbers of grid points."""
+    return slider.values if slider.named else range(len(slider.values))
+
+
 def _bound(name, slider):
-    """The parameter counts grid points, so that comparing is exact; the page shows the value."""
+    """The parameter of a slider counts grid points, so that comparing is exact; the page shows the value."""
+    if slider.named:
+        return {"name": f"at_{name}", "value": slider.value,
+                "bind": {"input": "select", "options": list(slider.values), "name": slider.label or name}}
     return {
         "name": f"at_{name}", "value": slider.values.index(slider.value),
         "bind": {"input": "range", "min": 0, "max": len(slider.values) - 1, "step": 1,
@@ -199,11 +246,10 @@ def _plain_names(spec):
     return json.loads(text)
 
 
-def _constant_once(rows, names):
-    """A table that no parameter changes is kept once, without tags."""
-    tags = [f"at_{p}" for p in names]
-    first = [r for r in rows if all(r[t] == 0 for t in tags)]
-    bare = [{k: v for k, v in r.items() if k not in tags} for r in rows]
+def _constant_once(rows, start):
+    """A table that no parameter changes is kept once, without tags; `start` has the tags of the first grid point."""
+    first = [r for r in rows if all(r[t] == place for t, place in start.items())]
+    bare = [{k: v for k, v in r.items() if k not in start} for r in rows]
     plain_first = bare[: len(first)]
     if bare == plain_first * (len(rows) // max(len(first), 1)):
         return plain_first
@@ -268,6 +314,9 @@ def _with_kernel(f, sliders, caption):
 def _control(widgets, name, slider):
     common = {"description": slider.label or name, "style": {"description_width": "initial"},
               "layout": {"width": "30em"}}
+    if isinstance(slider, Choice):
+        kind = widgets.Dropdown if slider.named else widgets.SelectionSlider
+        return kind(options=slider.values, value=slider.value, **common)
     lo, hi = slider.values[0], slider.values[-1]
     if all(isinstance(v, int) for v in slider.values) and not slider.log:
         return widgets.IntSlider(value=slider.value, min=lo, max=hi, **common)

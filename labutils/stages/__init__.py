@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 FOLDER = Path(__file__).parent
-NAMES = ("simplex", "maxent")
+NAMES = ("simplex", "maxent", "collision", "ripples")
 NEAR = 0.004  # how far constraints of `maxent` keep from what no pmf can have, as in maxent.js
 
 
@@ -79,6 +79,45 @@ def maxent(mean=4.5, spread=None):
     return Stage("maxent", state, (430, 720))
 
 
+def collision(speed=0.5, phase=0.0, amplitude=1.0):
+    r"""Two solitons that meet at x = 0, t = 0, over position and time, by their exact formula.
+
+    The first has amplitude 1 and speed v, the second amplitude B and speed -v. Shows $|\psi|^2$, how far each is
+    ahead after they have passed, $h_x$ and $h_x+h_k$ at every time, in nats, and the floor $1+\log\pi$.
+
+    speed      v, between 0.05 and 1.6
+    phase      of the first soliton against the second, between -3.15 and 3.15; 0 piles them up
+    amplitude  B, between 0.4 and 1.6
+
+    Errors: ValueError for a number outside these.
+    """
+    for name, value, low, high in (("speed", speed, 0.05, 1.6), ("phase", phase, -3.15, 3.15), ("amplitude", amplitude, 0.4, 1.6)):
+        _numbers(name, (value,), 1)
+        if not low <= value <= high:
+            raise ValueError(f"{name} must lie between {low:g} and {high:g}; got {value!r}")
+    return Stage("collision", {"speed": speed, "phase": phase, "amplitude": amplitude}, (430, 760))
+
+
+def ripples(heights=(0.05, 0.0, 0.0, 0.0), length=5.0):
+    r"""A plane wave of amplitude 1 on a ring, shaken by four ripples: $\psi=1+\sum_n h_n\cos(2\pi nx/L)$ at first.
+
+    Solved at each move up to t = 18. Shows $|\psi|^2$, which ripples grow, and what position loses and
+    wavenumber gains in entropy against a plane wave, in nats.
+
+    heights  h_1 to h_4, each within -0.2 and 0.2
+    length   L of the ring, between 3 and 16
+
+    Errors: ValueError for heights that are not four such numbers, or a length outside.
+    """
+    _numbers("heights", heights, 4)
+    if max(abs(each) for each in heights) > 0.2:
+        raise ValueError(f"heights must lie within -0.2 and 0.2; got {tuple(heights)!r}")
+    _numbers("length", (length,), 1)
+    if not 3 <= length <= 16:
+        raise ValueError(f"length must lie between 3 and 16; got {length!r}")
+    return Stage("ripples", {"heights": list(heights), "length": length}, (430, 760))
+
+
 def _numbers(name, values, count):
     if len(values) != count or not all(math.isfinite(each) for each in values):
-        raise ValueError(f"{name} must be {count} finite numbers; got {values!r}")
+        raise ValueError(f"{name} must be {count} finite number{'s' * (count > 1)}; got {values!r}")

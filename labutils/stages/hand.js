@@ -39,6 +39,20 @@ const signed = (value, places = 3) => { // a rounded 0 has no sign
   return Number(value.toFixed(places)) === 0 ? text.replace("\u2212", "") : (value > 0 ? "+" : "") + text;
 };
 
+// Entropy of cells with these weights, whatever their sum, in nats.
+function cellEntropy(weights) {
+  let total = 0, found = 0;
+  for (const each of weights) total += each;
+  for (const each of weights) if (each > 0) found -= (each / total) * Math.log(each / total);
+  return found;
+}
+
+// The pixel of a wave whose power is a share of the highest: blue, and orange where it piles up.
+function tint(power, fade) {
+  const tone = Math.max(0, 2 * power - 0.7) / 1.3;
+  return [47 + 165 * tone, 126 - 20 * tone, 192 - 170 * tone, 255 * power ** fade];
+}
+
 // A button that sets the state, such as "uniform".
 function preset(parent, words, act) {
   const button = box(parent, "button", "stage-preset", words);

@@ -110,6 +110,47 @@ class TestCauchySchwarz:
         wide = db.cs_conditional(x, y, z, 1e6, 0.7, form)
         assert abs(wide - db.cs_divergence(y, z, 0.7)) < 1e-9
 
+    @pytest.mark.parametrize("diagonal", [True, False])
+    def test_estimates_written_out(self, diagonal):
+        """Every pair by hand: who stands where in B, which pairs count, what divides."""
+        n, s, l = 7, 0.9, 0.6
+        x, y, z = np.random.default_rng(8).normal(size=(3, n))
+        k = lambda a, b, w: np.exp(-((a - b) ** 2) / (2 * w * w))
+        kept = lambda i, j: diagonal or i != j
+        pairs = [(i, j) for i in range(n) for j in range(n)]
+        mean = lambda a, b: np.mean([k(a[i], b[j], s) for i, j in pairs if a is not b or kept(i, j)])
+        want = np.log(mean(x, x)) + np.log(mean(y, y)) - 2 * np.log(mean(x, y))
+        assert abs(db.cs_divergence(x, y, s, diagonal) - want) < 1e-12
+        weights = {"derived": lambda j: sum(k(x[j], x[i], s) for i in range(n)) ** 2,
+                   "released": lambda j: sum(k(x[j], x[i], s) ** 2 for i in range(n)),
+                   "mean": lambda j: sum(k(x[j], x[i], s) for i in range(n))}
+        for form, weight in weights.items():
+            B = lambda a, b: sum(sum(k(x[j], x[i], s) * k(a[j], b[i], l) for i in range(n) if kept(i, j)) / weight(j) for j in range(n))
+            want = np.log(B(y, y)) + np.log(B(z, z)) - 2 * np.log(B(z, y))
+            assert abs(db.cs_conditional(x, y, z, s, l, form, diagonal) - want) < 1e-12
+            assert abs(B(z, y) - B(y, z)) > 1e-3
+
+    def test_information_written_out_and_where_inputs_are_alone(self):
+        n = 9
+        x, z = np.random.default_rng(9).normal(size=(2, n))
+        K, Q = (np.array([[np.exp(-((a - b) ** 2) / 0.5) for a in v] for b in v]) for v in (x, z))
+        cross = sum(K[i, j] * Q[k, j] for i in range(n) for j in range(n) for k in range(n)) / n**3
+        assert abs(db.cs_information(x, z, 0.5, 0.5) - np.log((K * Q).mean() * K.mean() * Q.mean() / cross**2)) < 1e-12
+        assert abs(db.cs_information(1e4 * x, z, 0.5, 0.5) + np.log(Q.mean())) < 1e-12
+
+    def test_a_points_own_kernel_is_the_bias_of_a_right_model(self):
+        sigma, s_y, met = 0.5, 0.3, 0.3 / np.sqrt(0.59)
+        off = {form: [] for form in ("released", "mean")}
+        for seed in range(12):
+            r = np.random.default_rng(seed)
+            x, (y, z) = r.normal(size=500), sigma * r.normal(size=(2, 500))
+            K = np.exp(-((x[:, None] - x) ** 2) / 0.08)
+            for form, w in (("released", (K**2).sum(1)), ("mean", K.sum(1))):
+                want = 2 * np.log(1 + (1 / met - 1) * (1 / w).sum() / (K.sum(1) / w).sum())
+                assert want > 0.05
+                off[form].append(db.cs_conditional(x, y, z, 0.2, s_y, form) - want)
+        assert all(abs(np.mean(v)) < 4 * np.std(v, ddof=1) / 12**0.5 < 0.03 for v in off.values())
+
     def test_forms_differ_where_inputs_crowd(self):
         r = np.random.default_rng(0)
         x = np.sqrt(r.random(1500))
@@ -140,7 +181,7 @@ class TestCauchySchwarz:
         x = RNG.normal(size=(5, 2))
         raises("s must be a number > 0; got 0", db.gram, x, x, 0)
         raises("x and y must have the same number of columns; got 2 and 1", db.gram, x, x[:, :1], 1)
-        raises("x, t must have the same number of rows; got 5, 4", db.cs_information, x, x[:4], 1, 1)
+        raises("x, z must have the same number of rows; got 5, 4", db.cs_information, x, x[:4], 1, 1)
         raises("form must be one of derived, released, mean; got 'mine'", db.cs_conditional, x, x, x, 1, 1, "mine")
         raises("s must be wide enough", db.cs_divergence, x, x + 1e6, 0.1)
         raises("rho must lie strictly between -1 and 1", db.cs_information_gaussian, 1.0)
@@ -212,6 +253,9 @@ class TestRecommending:
         assert db.ranking(held, seen, held, 2)[1] == [1.0]
         recall, _ = db.ranking(np.r_[scores, scores], np.r_[seen, seen], np.r_[held, 0 * held], 4)
         assert recall.shape == (1,) and recall[0] == 1
+        many = np.array([[0, 1.0, 1.0, 0, 1.0]])
+        recall, gain = db.ranking(scores, seen, many, 2)
+        assert recall == [1.0] and gain == [1.0], "two places cannot hold three items"
         raises("held must have at least one item", db.ranking, scores, seen, 0 * held)
         raises("k must be a whole number >= 1; got 0", db.ranking, scores, seen, held, 0)
         raises("scores, seen and held must be matrices of one shape", db.ranking, scores, seen[0], held)

@@ -14,15 +14,39 @@ def test_file_holds_the_plan():
     stored = runs.load()
     assert list(stored) == list(runs.plan())
     for name, row in stored.items():
-        assert all(len(v) == runs.SEEDS and np.isfinite(v).all() for v in row.values()), name
+        assert all(len(v) == runs.splits(name) and np.isfinite(v).all() for v in row.values()), name
         if "rmse" in row:
-            assert row["rmse"].shape == (runs.SEEDS, len(runs.EPSILONS))
+            assert row["rmse"].shape == (20, len(runs.EPSILONS))
+    assert {len(row["gain"]) for row in stored.values() if "gain" in row} == {10}
 
 
-@pytest.mark.parametrize("name", ["diabetes decay 0.1", "diabetes vib 0.1", "diabetes cs-released one 0.0"])
-def test_a_stored_network_comes_out_again(name):
-    want, got = runs.load()[name], runs.plan()[name](0)
-    assert np.allclose(got["rmse"], want["rmse"][0], rtol=0.02)
+AGAIN = [name for name in runs.plan() if name.startswith("diabetes")] + ["topics linear", "alice linear", "alice multinomial 1.0", "alice gaussian 0.05"]
+
+
+@pytest.mark.parametrize("name", AGAIN)
+def test_a_stored_row_comes_out_again(name):
+    """Each on one split, another for each row."""
+    seed = AGAIN.index(name) % runs.splits(name)
+    want, got = runs.load()[name], runs.plan()[name](seed)
+    for key in got:
+        assert np.allclose(got[key], want[key][seed], rtol=0.02, atol=1e-3), key
+
+
+def test_the_attack_on_a_line_has_a_closed_form():
+    """No move of that size hurts a line more: the miss grows by size times the sum of its slopes."""
+    x, y, x_test, y_test, points = (a.double().numpy() if torch.is_tensor(a) else a for a in runs.diabetes(4))
+    ones = lambda a: np.c_[a, np.ones(len(a))]
+    w = np.linalg.lstsq(ones(x), y, rcond=None)[0]
+    miss = abs(ones(x_test) @ w - y_test)
+    want = [points * np.sqrt(np.mean((miss + size * abs(w[:-1]).sum()) ** 2)) for size in runs.EPSILONS]
+    assert np.allclose(runs.least_squares(4)["rmse"], want, rtol=1e-4)
+    flat = runs.least_squares(4, linear=False)
+    assert np.allclose(flat["rmse"], points * np.sqrt(np.mean(y_test**2)), rtol=1e-5) and flat["spread"] == 0
+
+
+def test_noise_of_the_variational_network_and_its_price_matter():
+    free, paid = runs.regress("vib", 0.0, 0, epochs=30), runs.regress("vib", 1.0, 0, epochs=30)
+    assert paid["spread"] < 0.5 * free["spread"]
 
 
 def test_a_recommender_learns_and_keeps_its_shape():

@@ -9,7 +9,7 @@ import pytest
 
 from labutils import explore as module
 from labutils import figures
-from labutils.explore import explore, handle, precomputed, slider
+from labutils.explore import choice, explore, handle, precomputed, slider
 
 PAGES = {"light": "#fdfcfa", "dark": "#15181d"}
 
@@ -78,6 +78,21 @@ def test_alt_text_is_required(words):
 def test_show_refuses_what_is_no_picture():
     with pytest.raises(TypeError, match="figure must be a matplotlib figure or an Altair chart; got list"):
         figures.show([1], alt="A list is no picture at all")
+
+
+def test_choices():
+    assert choice(["sine", "step"]).values == ("sine", "step") and choice(["sine", "step"]).value == "sine"
+    assert choice((1, 10, 30), value=10).value == 10
+
+
+@pytest.mark.parametrize("values, value, message", [
+    (["sine"], None, "two words or more"), ([], None, "two words or more"), ([1, "step"], None, "two words or more"),
+    (["sine", "sine"], None, "values must differ"), ([1, 1], None, "must rise"), ([3, 2], None, "must rise"),
+    ([1, float("nan")], None, "must rise"), (["sine", "step"], "hump", "value must be one of"), ([1, 10], 5, "value must be one of"),
+])
+def test_bad_choices(values, value, message):
+    with pytest.raises(ValueError, match=message):
+        choice(values, value)
 
 
 def test_slider_positions():
@@ -157,10 +172,36 @@ def test_explore_takes_a_finished_chart(shown):
 
 def test_explore_is_live_with_a_kernel(monkeypatch):
     monkeypatch.setenv("LABUTILS_EXPLORE", "live")
-    sliders = {"a": slider(0.1, 1, 3, log=True), "k": slider(1, 5, 5), "c": slider(0.0, 1.0)}
-    box = explore(lambda a, k, c: lines(a, k), sliders, name="lines", alt="A line that follows its sliders", caption="Pull")
+    sliders = {"a": slider(0.1, 1, 3, log=True), "k": slider(1, 5, 5), "c": slider(0.0, 1.0),
+               "d": choice(["one", "two"], value="two"), "e": choice([1, 10, 30])}
+    box = explore(lambda a, k, c, d, e: lines(a, k), sliders, name="lines", alt="A line that follows its sliders", caption="Pull")
     kinds = [type(child).__name__ for child in box.children]
-    assert kinds == ["FloatLogSlider", "IntSlider", "FloatSlider", "Output", "HTML"]
+    assert kinds == ["FloatLogSlider", "IntSlider", "FloatSlider", "Dropdown", "SelectionSlider", "Output", "HTML"]
+    assert [child.value for child in box.children[3:5]] == ["two", 1]
+
+
+def test_a_grid_of_choices_is_filtered_by_word_and_by_place(shown, monkeypatch):
+    monkeypatch.setenv("LABUTILS_EXPLORE", "static")
+    shapes = {"flat": 0, "steep": 10}
+    picks = {"shape": choice(shapes, value="steep", label="shape"), "k": choice([1, 2, 5])}
+    explore(lambda shape, k: lines(shapes[shape], k), picks, name="lines", alt="A line that follows its choices")
+    record = shown[0][module.MIME]
+    spec = next(value for mime, value in shown[0].items() if mime.startswith("application/vnd.vegalite"))
+    assert record["positions"] == {"at_k": [1, 2, 5]}
+    word, place = spec["params"]
+    assert word == {"name": "at_shape", "value": "steep", "bind": {"input": "select", "options": ["flat", "steep"], "name": "shape"}}
+    assert place["value"] == 0 and place["bind"]["max"] == 2
+    for shape in shapes:
+        for i, k in enumerate((1, 2, 5)):
+            heights = [row["y"] for rows in spec["datasets"].values() for row in rows
+                       if (row.get("at_shape"), row.get("at_k")) == (shape, i)]
+            assert heights == [shapes[shape] * x + k for x in range(3)]
+
+
+def test_a_table_that_no_choice_changes_is_kept_once():
+    spec = precomputed(lambda word: lines(1, 2), {"word": choice(["a", "b"])})
+    assert all("at_word" not in row for rows in spec["datasets"].values() for row in rows)
+    assert sum(map(len, spec["datasets"].values())) == sum(map(len, precomputed(lambda k: lines(1, 2), {"k": slider(1, 2, 2)})["datasets"].values()))
 
 
 @pytest.mark.parametrize("name", ["", None, "Step Size", "a_b"])

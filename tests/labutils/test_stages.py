@@ -52,6 +52,12 @@ def test_with_a_kernel_a_stage_is_a_widget_whose_state_python_reads(monkeypatch)
     (stages.maxent, {"mean": None, "spread": 1}, "spread needs a mean that is held"),
     (stages.maxent, {"mean": 3.5, "spread": 0.5}, "spread must lie between 0.504 and 2.5 "),
     (stages.maxent, {"mean": 4.5, "spread": 2.3}, "spread must lie between 0.504 and 2.29 "),
+    (stages.collision, {"speed": 0}, "speed must lie between 0.05 and 1.6; got 0"),
+    (stages.collision, {"phase": 4.0}, "phase must lie between -3.15 and 3.15; got 4.0"),
+    (stages.collision, {"amplitude": float("nan")}, "amplitude must be 1 finite number; got"),
+    (stages.ripples, {"heights": (0.1, 0.1)}, "heights must be 4 finite numbers"),
+    (stages.ripples, {"heights": (0.3, 0, 0, 0)}, "heights must lie within -0.2 and 0.2"),
+    (stages.ripples, {"length": 2}, "length must lie between 3 and 16; got 2"),
 ])
 def test_bad_input_is_named(make, arguments, message):
     with pytest.raises(ValueError, match=message):
