@@ -142,7 +142,7 @@ class View:
     def table(self):
         heads = ("Paper", "Chapter", "Claim tested", "Verdict", "Evidence", "Note")
         columns = "".join(f'<th scope="col" role="columnheader">{h}</th>' for h in ("No.", *heads))
-        rows = "\n".join(self._row(paper, heads) for paper in self.papers)
+        rows = "\n".join(self._row(paper) for paper in self.papers)
         options = "".join(f'<option value="{s}">{v}</option>' for v, s in VERDICTS.items())
         total = len(self.papers)
         return nodes.raw("", f"""<div class="atlas-box">
@@ -159,7 +159,7 @@ class View:
 {rows}
 </tbody></table></div>""", format="html")
 
-    def _row(self, paper, heads):
+    def _row(self, paper):
         number, slug = f"{paper['id']:03d}", VERDICTS[paper["verdict"]]
         cells = (
             f'{_anchor(paper["title"], atlas_data.address(paper))} '
@@ -170,7 +170,7 @@ class View:
             ", ".join(_anchor(label, uri) for label, uri in self.evidence(paper)),
             escape(paper["note"]),
         )
-        filled = "".join(f'<td role="cell" data-head="{h}">{c}</td>' for h, c in zip(heads, cells))
+        filled = "".join(f'<td role="cell">{cell}</td>' for cell in cells)
         return (f'<tr role="row" id="paper-{number}" data-verdict="{slug}">'
                 f'<th scope="row" role="rowheader">{number}</th>{filled}</tr>')
 

@@ -19,6 +19,7 @@ from sphinx import addnodes
 INDEX = "find-index.js"
 REPLACED = ("searchindex.js", "_static/searchtools.js", "_static/language_data.js")
 FIGURE = re.compile(r'<figure class="explorable" id="([^"]+)"><div [^>]*aria-label="([^"]*)"')
+WHEN = re.compile(r"([\w-]+, \d+ minutes: )?(.+)", re.DOTALL)  # grade and time stand before an exercise's own title
 SENTENCE = re.compile(r"(?<=[.!?:]) ")
 
 
@@ -55,7 +56,10 @@ class Index:
             if node.tagname in ("exercise_node", "exercise_enumerable_node"):
                 title = next((words.plain(n) for n in node.findall(nodes.Element) if "subtitle" in n.tagname), "")
                 text = words.plain(nodes.container("", *(n.deepcopy() for n in node.children[1:])))
-                self.add("Exercises", title or _name(node["ids"][0]), node["ids"][0], text, docname, node["ids"][0])
+                when, title = WHEN.fullmatch(title or _name(node["ids"][0])).groups()
+                self.add("Exercises", title[0].upper() + title[1:], node["ids"][0], f"{when or ''}{text}", docname, node["ids"][0])
+            if node.tagname == "QuizNode":  # the question, not the answer
+                self.add("Exercises", words.plain(node[0][1]), node["ids"][0], words.plain(node[1]), docname, node["ids"][0])
         for node in doctree.findall(nodes.raw):
             for anchor, words_for_it in FIGURE.findall(node.astext()):
                 self.add("Figures", _name(anchor), anchor, words_for_it, docname, anchor)
@@ -112,7 +116,7 @@ def _name(label):
 def _elsewhere(node):
     """True for what has entries of its own: claims, exercises, glossaries, functions, the atlas."""
     return (isinstance(node, (addnodes.glossary, addnodes.desc, nodes.raw)) or "claim" in node.get("classes", [])
-            or node.tagname.startswith("exercise"))
+            or node.tagname.startswith(("exercise", "Quiz")))
 
 
 def index(app):

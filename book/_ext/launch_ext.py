@@ -191,6 +191,13 @@ def wrapped(path):
     return f'launch.save("{path.name}", "{packed}");\n'
 
 
+def copy_notebook(path, target):
+    """A notebook into the site, and beside it the script that saves it from a page on disk."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    shutil.copy(path, target)
+    target.with_name(f"{path.name}.js").write_text(wrapped(path), encoding="utf8")
+
+
 def copy_notebooks(app, exception):
     """The notebooks lie beside their pages, for the download buttons."""
     if exception is not None or app.builder.format != "html":
@@ -198,10 +205,7 @@ def copy_notebooks(app, exception):
     for docname in app.env.found_docs:
         path = Path(app.srcdir) / f"{docname}.ipynb"
         if docname.startswith("notebooks/") and path.is_file():
-            target = Path(app.outdir) / f"{docname}.ipynb"
-            target.parent.mkdir(parents=True, exist_ok=True)
-            shutil.copy(path, target)
-            target.with_name(f"{path.name}.js").write_text(wrapped(path), encoding="utf8")
+            copy_notebook(path, Path(app.outdir) / f"{docname}.ipynb")
 
 
 def setup(app):

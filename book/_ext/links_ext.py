@@ -2,7 +2,7 @@
 
 Sections, equations and terms have theirs from Sphinx. Here steps are named by their title, solutions by
 their exercise and pictures by what they show, so that no address changes when something is inserted
-elsewhere; then a link is put into each step, claim, check, exercise, solution, figure and paper.
+elsewhere; then a link is put into each step, claim, check, exercise, quiz, solution, figure and paper.
 `links.js` brings the reader to a place that is folded, and copies an address.
 """
 
@@ -27,6 +27,7 @@ PLACES = [
                 re.S), "solution"),
     (re.compile(r'<div class="[^"]*\bexercise\b[^"]*" id="([^"]+)">\s*<p class="admonition-title">.*?(?=</p>)',
                 re.S), "exercise"),
+    (re.compile(r'<div class="quiz [^"]*" id="([^"]+)"[^>]*>\s*<p class="admonition-title">.*?(?=</p>)', re.S), "quiz"),
 ]
 ROWS = [  # rows of tables: the number of a paper and the cell of a symbol are the links
     (re.compile(r'(<tr [^>]*\bid="(paper-\d+)"[^>]*><th[^>]*>)(\d+)(</th>)'), "paper"),

@@ -33,12 +33,15 @@ ICON_FONT = "_static/vendor/fontawesome/"
 
 # Signs of scripts for a kernel that the site does not have.
 THEBE = ("THEBE_JS_URL", "binderOptions", "kernelName = ")
+MATH = ('math"', "math notranslate")  # in the site, and while Sphinx writes it
+PLAYED = ('class="quiz ', 'class="quiz-record"', 'class="exercise')
 # The book's own scripts and styles, each with the signs of a page that needs it.
 NEEDED = {
     "chart.js": 'class="explorable"', "explorable.js": 'class="explorable"',
     "atlas.js": 'class="atlas-filter"', "steps.js": 'class="step"', "meanings.js": "means-",
     "launch.js": 'class="launch"', "copy.js": 'class="highlight',
-    "mathjax-config.js": "math notranslate", "vendor/mathjax/startup.js": "math notranslate",
+    "progress.js": PLAYED, "quiz.js": 'class="quiz ', "quiz.css": PLAYED,
+    "mathjax-config.js": MATH, "vendor/mathjax/startup.js": MATH,
     "launch.css": 'class="launch"', "steps.css": 'class="step',
     "atlas.css": ('class="atlas', 'class="papers'),
     "map.css": ('class="map-', 'class="verdict-dot', 'class="check-shown'),
@@ -247,6 +250,10 @@ def outside_spec(text):
     return found
 
 
+# Blanks around braces and semicolons, after commas and after the colon of a declaration.
+BLANKS = re.compile(r"""(?P<kept>/\*!.*?\*/|"[^"]*"|'[^']*'|url\([^)]*\))|\s*(?P<sign>[{};])\s*|(?P<sign2>[,:])\s+""", re.S)
+
+
 def inline_fonts(css, folder):
     """A style sheet with its fonts inside: some browsers refuse font files to pages from disk."""
     def data(match):
@@ -297,7 +304,9 @@ def clean(site):
         if (less := thin(script)) != script:
             path.write_text(less, encoding="utf8")
     written = {path: path.read_text(encoding="utf8") for path in sorted(site.rglob("*.html"))}
-    lighter = {path: html.replace("math notranslate nohighlight", "math notranslate") for path, html in written.items()}
+    # Classes that no style and no script asks for: they stand at every formula and at every claim.
+    lighter = {path: html.replace("math notranslate nohighlight", "math").replace('class="claim docutils container"', 'class="claim"')
+               .replace('step-body docutils container', 'step-body') for path, html in written.items()}
     pages = {path: localise(html, "../" * (len(path.relative_to(site).parts) - 1)) for path, html in lighter.items()}
     pages |= theme_styles.merge(site, pages)
     for path, html in pages.items():
@@ -314,9 +323,15 @@ def clean(site):
     letters.part_site(site)
     for path in sorted((site / "_static").rglob("*.css")):
         css = path.read_text(encoding="utf8")
-        local = inline_fonts(re.sub(r"/\*(?!!).*?\*/\n?", "", css, flags=re.S), path.parent)  # not licences
+        local = inline_fonts(slim(css), path.parent)
         if local != css:
             path.write_text(local, encoding="utf8")
+
+
+def slim(css):
+    """A style sheet without comments (not licences) and without the blanks that mean nothing; what is quoted stays."""
+    css = re.sub(r"/\*(?!!).*?\*/\n?", "", css, flags=re.S)
+    return BLANKS.sub(lambda match: match["kept"] or match["sign"] or match["sign2"], css)
 
 
 def thin(script):

@@ -38,7 +38,9 @@ window.chart = (() => {
 
   // Draw a chart into an element and keep it as wide as the page. Gives {set(state), scale(...)}.
   async function draw(stage, text, state, alt) {
-    let view = null, drawnAt = 0, redrawn = () => {};
+    let view = null, drawnAt = 0;
+    const after = []; // what lies over the drawing and follows it
+    const redrawn = () => { for (const follow of after) follow(); };
 
     async function embed() {
       const width = stage.clientWidth;
@@ -85,19 +87,34 @@ window.chart = (() => {
       // Put handles on the chart; `now()` gives the values of the parameters, `put(values)` sets them.
       // They are for the hand: the sliders below do the same by keyboard.
       hold(handles, now, put) {
-        redrawn = () => {
-          const graphic = stage.querySelector(".explorable-canvas > svg");
-          const layer = overlay(graphic);
-          for (const handle of handles) pin(layer, handle, place(view, handle.part), now, put);
+        const follow = () => {
+          for (const handle of handles) pin(overlay(stage), handle, place(view, handle.part), now, put);
         };
-        redrawn();
+        after.push(follow);
+        follow();
+      },
+      // Lines across a part of the chart, each at a place on its axis x or y: [{at, name}].
+      lines(part, axis, marks) {
+        stage.marks = () => rule(overlay(stage), place(view, part), axis, marks);
+        if (!after.includes(stage.follow)) after.push(stage.follow = () => stage.marks());
+        stage.marks();
+      },
+      // Tell which place on an axis of a part is clicked.
+      clicked(part, axis, tell) {
+        stage.addEventListener("click", (event) => {
+          const at = under(overlay(stage), event), axes = place(view, part);
+          const along = axis === "x" ? at.x - axes.left : at.y - axes.top;
+          const [low, high] = [...axes[axis].range()].sort((a, b) => a - b);
+          if (along >= low && along <= high) tell(axes[axis].invert(along));
+        });
       },
     };
   }
 
   // The layer of handles over a drawing, made once for each drawing, in the drawing's units.
   const SVG = "http://www.w3.org/2000/svg";
-  function overlay(graphic) {
+  function overlay(stage) {
+    const graphic = stage.querySelector(".explorable-canvas > svg");
     let layer = graphic.parentElement.querySelector(".explorable-handles");
     if (layer) return layer;
     layer = document.createElementNS(SVG, "svg");
@@ -111,7 +128,8 @@ window.chart = (() => {
 
   // The scales of one part of a drawing, with its corner: {x, y, left, top}.
   function place(view, part) {
-    let [left, top] = view.origin();
+    const padding = view.padding();
+    let [left, top] = view.origin().map((each, i) => each + (i ? padding.top : padding.left));
     let group = view.scenegraph().root.items[0], prefix = "";
     for (const index of part) {
       prefix += `concat_${index}_`;
@@ -131,6 +149,31 @@ window.chart = (() => {
     knob.setAttribute("cy", axes.top + axes.y(value(handle.y)));
   }
 
+  const under = (layer, event) => new DOMPoint(event.clientX, event.clientY).matrixTransform(layer.getScreenCTM().inverse());
+
+  // Lines over a part of a drawing, with their names at the far end.
+  function rule(layer, axes, axis, marks) {
+    for (const old of layer.querySelectorAll(".explorable-mark")) old.remove();
+    const [x, y] = [axes.x.range(), axes.y.range()].map((range) => [Math.min(...range), Math.max(...range)]);
+    marks.forEach(({ at, name }, number) => {
+      const place = axes[axis](at) + (axes[axis].bandwidth?.() ?? 0) / 2; // the middle of a bar
+      const ends = axis === "x" ? [place, y[0], place, y[1]] : [x[0], place, x[1], place];
+      const group = document.createElementNS(SVG, "g");
+      group.setAttribute("class", "explorable-mark");
+      group.setAttribute("transform", `translate(${axes.left} ${axes.top})`);
+      const line = document.createElementNS(SVG, "path");
+      line.setAttribute("d", `M${ends[0]} ${ends[1]}L${ends[2]} ${ends[3]}`);
+      const words = document.createElementNS(SVG, "text");
+      const right = axis === "x" ? place > (x[0] + x[1]) / 2 : true;
+      words.setAttribute("x", (axis === "x" ? place : x[1]) + (right ? -5 : 5));
+      words.setAttribute("y", (axis === "x" ? y[0] + 13 + 16 * number : place - 5));
+      words.setAttribute("text-anchor", right ? "end" : "start");
+      words.textContent = name;
+      group.append(line, words);
+      layer.append(group);
+    });
+  }
+
   function grip(layer, handle, put) {
     const knob = document.createElementNS(SVG, "circle");
     knob.dataset.name = handle.name;
@@ -146,7 +189,7 @@ window.chart = (() => {
     });
     knob.addEventListener("pointermove", (event) => {
       if (!pulled) return;
-      const at = new DOMPoint(event.clientX, event.clientY).matrixTransform(layer.getScreenCTM().inverse());
+      const at = under(layer, event);
       const values = {};
       for (const [axis, along] of [["x", at.x - knob.axes.left], ["y", at.y - knob.axes.top]]) {
         if (typeof handle[axis] === "string") values[handle[axis]] = knob.axes[axis].invert(along);

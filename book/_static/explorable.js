@@ -213,6 +213,7 @@ window.explorables = (() => {
     const picture = await chart.draw(
       figure.querySelector(".explorable-view"), text, signals(), figure.explorable.alt,
     );
+    figure.explorable.picture = picture;
     if (!controls.length) return;
     const put = (values) => {
       for (const each of controls) if (each.name in values) each.put(values[each.name]);
@@ -298,7 +299,7 @@ window.explorables = (() => {
   window.addEventListener("beforeprint", () => figures.forEach(show));
 
   return {
-    show: () => Promise.all(figures.map(show)), // draw them all now
+    show: (figure) => (figure ? show(figure) : Promise.all(figures.map(show))), // draw it now, or them all
     receive(name, packed) { received[name] = packed; },
     stage(name, module) { stages[name] = module; },
   };

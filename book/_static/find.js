@@ -50,6 +50,7 @@
       sum += best;
     }
     sum /= query.length;
+    if (query.length > 1 && entry.inTitle.includes(asked.normal.trimEnd())) sum += 2; // the words in this order
     const same = entry.forms.includes(asked.raw), small = asked.raw.toLowerCase();
     const otherCase = !same && entry.forms.some((form) => form.toLowerCase() === small); // s is not quite S
     if (entry.inTitle === asked.normal && entry.kind !== "Checks" && !otherCase) sum += 8; // a check has its equation's name

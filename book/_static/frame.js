@@ -48,6 +48,27 @@
     });
   }
 
+  /* ------------------------------------------------------------ projector */
+  // ?projector=on: large type and nothing beside the text, on every page of this tab until it is left.
+  const asked = new URLSearchParams(location.search).get("projector");
+  if (asked) keep("sessionStorage", "projector", asked);
+  if ((asked ?? kept("sessionStorage", "projector")) === "on") {
+    const style = document.createElement("link");
+    style.rel = "stylesheet";
+    style.href = document.currentScript.src.replace(/frame\.js.*/, "projector.css");
+    document.head.append(style);
+    const leave = document.createElement("button");
+    leave.type = "button";
+    leave.className = "leave-projector";
+    leave.textContent = "Leave projector mode";
+    leave.addEventListener("click", () => {
+      keep("sessionStorage", "projector", "off");
+      style.remove();
+      leave.remove();
+    });
+    document.body.append(leave);
+  }
+
   /* ------------------------------------------------------------ what opens over the page */
   // While a panel is open, nothing outside it takes the focus; closing gives it back.
   function shutOut(panel) {

@@ -9,13 +9,16 @@ import shutil
 import subprocess
 import sys
 import time
+from hashlib import sha256
 from html.parser import HTMLParser
 from pathlib import Path
 
+import slides
 import yaml
 
 ROOT = Path(__file__).resolve().parents[2]
 SITE = ROOT / "_build" / "html"
+STAMP = SITE.with_name("html.inputs")
 FEWEST_CHARACTERS = 200
 
 
@@ -82,8 +85,30 @@ def faults(site, names):
     return lines
 
 
+def inputs(root=ROOT):
+    """A digest of all that the site is made from."""
+    found = sha256()
+    files = [root / name for name in ("_config.yml", "_toc.yml", "pyproject.toml", "constraints.txt", "bench/labs.json")]
+    for folder in ("book", "notebooks", "exercises", "labutils"):
+        files += [p for p in (root / folder).rglob("*") if p.is_file() and not {"__pycache__", ".ipynb_checkpoints"} & set(p.parts)]
+    for path in sorted(files):
+        found.update(f"{path.relative_to(root)} {path.stat().st_size}\n".encode() + path.read_bytes())
+    return found.hexdigest()
+
+
+def built(site=None, stamp=None):
+    """True if the site was built without a warning from what is there now, and no page of it is missing or empty."""
+    site, stamp = site or SITE, stamp or STAMP
+    return stamp.is_file() and stamp.read_text() == inputs() and not faults(site, pages())
+
+
 def main():
     start = time.perf_counter()
+    if built():
+        print(f"nothing has changed since the site was built (make clean builds it anew). Open {SITE / 'index.html'} in a browser.")
+        return
+    made_from = inputs()  # what is edited while the site is built is not in it
+    STAMP.unlink(missing_ok=True)
     shutil.rmtree(SITE, ignore_errors=True)
     environment = {**os.environ, "PYTHONWARNINGS": "ignore"}
     command = [str(Path(sys.executable).with_name("jupyter-book")), "build", ".", "--all", "-W", "--keep-going",
@@ -94,6 +119,8 @@ def main():
     names = pages()
     if lines := faults(SITE, names):
         sys.exit("\n".join(lines))
+    slides.main()
+    STAMP.write_text(made_from)
     first = SITE / f"{names[0]}.html"
     print(f"{len(names)} pages in {time.perf_counter() - start:.0f} s. Open {SITE / 'index.html'} in a browser "
           f"(first page: {first.relative_to(ROOT)}); it needs no network.")

@@ -9,7 +9,7 @@ from importlib.metadata import distributions
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
-NOT_PINNED = {"entropy-lab", "pip", "setuptools", "wheel", "jupytext"}
+NOT_PINNED = {"entropy-lab", "pip", "setuptools", "wheel"}
 HEAD = "# The exact versions that the tests run with. Rewritten by `make constraints`.\n"
 
 

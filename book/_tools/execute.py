@@ -63,7 +63,7 @@ def main(arguments):
     if arguments[:1] == ["--into"]:
         into, arguments = Path(arguments[1]).resolve(), arguments[2:]
     paths = [Path(a).resolve() for a in arguments] or sorted((ROOT / "notebooks").rglob("*.ipynb"))
-    paths = [p for p in paths if ".ipynb_checkpoints" not in p.parts]
+    paths = [p for p in paths if ".ipynb_checkpoints" not in p.parts and not p.stem.endswith("-exercises")]
     for path in paths:
         if not path.is_file():
             sys.exit(f"no notebook at {path}")

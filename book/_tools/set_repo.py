@@ -55,7 +55,7 @@ def set_repo(root, url):
         slug, old_slug = url.removeprefix("https://github.com/"), old.removeprefix("https://github.com/")
         pairs = [(old, url), (f"/github/{old_slug}/", f"/github/{slug}/")]
         files = [*notebooks(root), root / "_config.yml", root / "README.md", root / "CITATION.cff",
-                 *(p for p in root.joinpath("book").rglob("*.md"))]
+                 root / "deploy" / "kubernetes" / "values.yaml", *(p for p in root.joinpath("book").rglob("*.md"))]
     changed = [path for path in files if path.is_file() and replace_in(path, pairs)]
     for path in notebooks(root):
         json.loads(path.read_text(encoding="utf8"))

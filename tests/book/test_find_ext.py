@@ -37,6 +37,16 @@ It is small.
 Show that $\\pi\\ge0$.
 ```
 
+```{order} quiz-one-two-steps Which comes first
+Sort $a$ and $b$.
+
+1. This.
+2. That.
+
+---
+The secret.
+```
+
 ```python
 hidden_in_code = 1
 ```
@@ -45,7 +55,7 @@ hidden_in_code = 1
 
 @pytest.fixture
 def entries(tiny_book):
-    tiny_book.extensions = ["myst_nb", "sphinx_exercise", "checks_ext", "explorable_ext", "atlas_ext", "find_ext"]
+    tiny_book.extensions = ["myst_nb", "sphinx_exercise", "checks_ext", "explorable_ext", "atlas_ext", "find_ext", "quiz_ext"]
     tiny_book.page("index", "# Home\n\n```{toctree}\nbook/notation\nbook/glossary\nbook/atlas\nbook/policy/one\nlab\n```\n")
     tiny_book.page("book/notation", NOTATION)
     tiny_book.page("book/glossary", GLOSSARY)
@@ -75,6 +85,9 @@ def test_everything_with_an_address_is_there(entries):
     assert one(entries, "Claims", "Small")["text"] == "It is small."
     assert one(entries, "Checks", "Falls fast")["page"] == "notebooks/lab.html"
     assert one(entries, "Exercises", "Try it")["text"] == "Show that π ≥ 0."
+    quiz = one(entries, "Exercises", "Which comes first")
+    assert (quiz["names"], quiz["text"], quiz["anchor"]) == ("quiz-one-two-steps", "Sort a and b.", "quiz-one-two-steps")
+    assert not any("secret" in entry["text"] for entry in entries)
     assert one(entries, "Symbols", "π, π_k")["anchor"] == "symbol-pi-pi-k-one"
     assert one(entries, "Terms", "Natural gradient")["anchor"] == "term-Natural-gradient"
     paper = one(entries, "Papers", "The first paper")

@@ -108,6 +108,19 @@ def test_the_system_theme_is_known_before_the_first_paint():
     assert "prefers-color-scheme" in selfhost.localise(page(f"<script>{theirs}</script>"))
 
 
+@pytest.mark.parametrize("css, less", [
+    ("/* a note */\na { b: c; }\n", "a{b:c;}"),
+    ("/*! a licence; kept */\na, b { c: d }", "/*! a licence; kept */\na,b{c:d}"),
+    ("a :hover > b { c: 1px solid, 2px }", "a :hover > b{c:1px solid,2px}"),
+    ('a::before { content: " ;  } " / ""; }', 'a::before{content:" ;  } " / "";}'),
+    ("a { b: url(data:x;  y, { z) }", "a{b:url(data:x;  y, { z)}"),
+    ("@media (min-width: 9px) {\n  a { width: calc(1px + 2px) }\n}", "@media (min-width:9px){a{width:calc(1px + 2px)}}"),
+])
+def test_a_style_sheet_loses_blanks_and_no_meaning(css, less):
+    assert selfhost.slim(css) == less
+    assert selfhost.slim(less) == less
+
+
 def test_fonts_move_into_the_style_sheet(tmp_path):
     (tmp_path / "vendor").mkdir()
     (tmp_path / "vendor" / "a.woff2").write_bytes(b"font")

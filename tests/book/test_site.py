@@ -140,3 +140,49 @@ def test_the_cards_say_what_comes_before_and_after(site):
             assert len(card.select_one(".prev-next-promise").text) >= 15, f"{name}: {card.text}"
             if kind in ("chapter", "lab"):
                 assert re.search(r"\d+ minutes", card.select_one(".prev-next-subtitle").text), name
+
+
+def test_an_unchanged_book_is_not_built_twice(tmp_path, site, monkeypatch):
+    import build
+
+    stamp = tmp_path / "stamp"
+    assert not build.built(site, stamp)
+    stamp.write_text(build.inputs())
+    assert build.built(site, stamp)
+    empty = tmp_path / "html"
+    empty.mkdir()
+    assert not build.built(empty, stamp), "a page is missing"
+    monkeypatch.setattr(build, "inputs", lambda: "another book")
+    assert not build.built(site, stamp)
+
+
+def test_what_is_edited_during_a_build_is_built_by_the_next(tmp_path, monkeypatch):
+    import build
+
+    stamp, states = tmp_path / "stamp", ["before"]
+    monkeypatch.setattr(build, "STAMP", stamp)
+    monkeypatch.setattr(build, "inputs", lambda: states[-1])
+    monkeypatch.setattr(build, "faults", lambda *_: [])
+    monkeypatch.setattr(build.slides, "main", lambda: None)
+    monkeypatch.setattr(build, "ROOT", tmp_path)
+    monkeypatch.setattr(build, "pages", lambda: ["book/index"])
+    monkeypatch.setattr(build.subprocess, "run", lambda *_, **__: states.append("after") or build.subprocess.CompletedProcess([], 0))
+    monkeypatch.setattr(build, "SITE", tmp_path / "html")
+    build.main()
+    assert stamp.read_text() == "before" and not build.built()
+
+
+def test_every_file_of_the_book_counts_as_an_input(tmp_path):
+    import build
+
+    for name in ("_config.yml", "_toc.yml", "pyproject.toml", "constraints.txt", "bench/labs.json", "book/part/a.md", "notebooks/a.ipynb", "labutils/a.py"):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_text("a")
+    before = build.inputs(tmp_path)
+    for path in [p for p in tmp_path.rglob("*") if p.is_file()]:
+        path.write_text("b")
+        assert build.inputs(tmp_path) != before, path
+        path.write_text("a")
+    (tmp_path / "labutils" / "__pycache__").mkdir()
+    (tmp_path / "labutils" / "__pycache__" / "a.pyc").write_text("c")
+    assert build.inputs(tmp_path) == before

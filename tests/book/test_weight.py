@@ -36,9 +36,20 @@ def test_a_page_is_light(site, name):
 def test_a_page_brings_the_scripts_that_it_needs_and_waits_for_none(site, name):
     text = html(site, name)
     assert all("defer" in tag for tag in re.findall(r"<script[^>]* src=[^>]*>", text))
-    needed = {"explorable.js": 'class="explorable"', "startup.js": "math notranslate", "atlas.js": "atlas-filter"}
+    needed = {"explorable.js": 'class="explorable"', "startup.js": 'math"', "atlas.js": "atlas-filter", "quiz.js": 'class="quiz '}
     brought = {Path(address).name for address in SCRIPT.findall(text)}
     assert {script for script in needed if script in brought} == {s for s, sign in needed.items() if sign in text}
+
+
+def test_a_page_brings_the_record_where_something_can_be_passed(site):
+    for name in pages():
+        text = html(site, name)
+        brought = [Path(address).name for address in SCRIPT.findall(text)]
+        wanted = any(sign in text for sign in ('class="quiz ', 'class="exercise', 'class="quiz-record"'))
+        assert ("progress.js" in brought) == wanted, name
+        if "quiz.js" in brought:  # it listens to pictures, and marks what is passed
+            before = {"explorable.js", "progress.js"} & set(brought)
+            assert brought.index("quiz.js") > max(map(brought.index, before)), name
 
 
 def test_a_page_of_words_brings_little(site):

@@ -20,6 +20,14 @@ def test_axe_can_find_something(read):
     assert {f.split(":")[0] for f in findings(tab)} >= {"critical image-alt", "critical button-name"}
 
 
+def test_axe_sees_one_pale_word_among_much_code(read):
+    """Of the words of code axe looks at one of each kind: a kind that is too pale is found wherever it stands."""
+    tab = read().open("notebooks/policy/why-entropy-falls", figures=False)
+    tab.evaluate("""[...document.querySelectorAll('.highlight pre span.k')].filter((word) => word.checkVisibility()).at(-1).style.color =
+        document.documentElement.dataset.theme === 'dark' ? '#333' : '#ccc'""")
+    assert [f.split(":")[0] for f in findings(tab)] == ["serious color-contrast"]
+
+
 FOCUS = """() => {
   const e = document.activeElement;
   if (!e || e === document.body) return null;

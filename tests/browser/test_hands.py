@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from scipy.optimize import minimize
 
-from labutils import info, policy, stages
+from labutils import info, nlse, policy, stages
 
 MODULE = """async (source) => { const url = URL.createObjectURL(new Blob([source], { type: "text/javascript" }));
   window.stage = (await import(url)).default; }"""
@@ -129,8 +129,49 @@ def test_what_is_no_policy_is_named(module, change, words):
     assert fault(tab, start) == "" and fault(tab, {**start, **change}) == words
 
 
+MEETING, SHAKEN = {"speed": 0.5, "phase": 0.0, "amplitude": 1.0}, {"heights": [0.05, 0.0, 0.0, 0.0], "length": 5.0}
+
+
+def test_the_collision_computes_what_the_package_computes(module):
+    tab, rng, grid = module("collision"), np.random.default_rng(0), nlse.ring(192, 24)
+    for _ in range(20):
+        v, phase, b = rng.uniform([0.05, -3.14, 0.4], [1.6, 3.14, 1.6])
+        pair = ([1.0, b], [v, -v], [0.0, 0.0], [phase, 0.0])
+        got = measures(tab, {"speed": v, "phase": phase, "amplitude": b})
+        assert got["peak"] == pytest.approx(abs(nlse.solitons(grid.x, 0, *pair)[96]), abs=1e-10)
+        assert [got["hx"], got["hk"]] == pytest.approx(nlse.entropies(nlse.solitons(grid.x, 0, *pair), 24), abs=1e-9)
+        assert got["before"] == pytest.approx(nlse.entropies(nlse.solitons(grid.x, -6, *pair), 24)[0], abs=1e-9)
+        assert got["shifts"] == pytest.approx([nlse.shift(1, b, 2 * v), nlse.shift(b, 1, 2 * v)], abs=1e-12)
+
+
+@pytest.mark.parametrize("heights, length, near", [
+    ([0.05, 0, 0, 0], 5.0, 2e-4), ([0, 0.1, 0, 0], 10.0, 2e-4), ([0.05, 0.02, -0.03, 0], 13.0, 5e-3), ([0.1, 0, 0, 0.1], 3.0, 2e-4),
+])
+def test_the_shaken_wave_is_the_one_that_the_package_solves(module, heights, length, near):
+    x, times = nlse.ring(256, length).x, np.linspace(0, 18, 121)
+    start = 1 + sum(h * np.cos(2 * np.pi * n * x / length) for n, h in enumerate(heights, 1)) + 0j
+    hx, hk = nlse.entropies(nlse.solve(start, times, length, tol=1e-9).psi, length)
+    got = measures(module("ripples"), {"heights": heights, "length": length})
+    assert got["lost"] == pytest.approx((np.log(length) - hx).tolist(), abs=near)
+    assert got["gained"] == pytest.approx((hk - np.log(2 * np.pi / length)).tolist(), abs=near)
+    assert got["rates"] == pytest.approx([float(nlse.growth_rate(2 * np.pi * n / length)) for n in (1, 2, 3, 4)], abs=1e-12)
+
+
+@pytest.mark.parametrize("name, start, change, words", [
+    ("collision", MEETING, {"speed": 0}, "has a speed outside 0.05 to 1.6"),
+    ("collision", MEETING, {"phase": 4}, "has a phase outside \u2212\u03c0 to \u03c0"),
+    ("collision", MEETING, {"amplitude": 2}, "has an amplitude outside 0.4 to 1.6"),
+    ("ripples", SHAKEN, {"length": 20}, "has a ring outside 3 to 16"),
+    ("ripples", SHAKEN, {"heights": [0.3, 0, 0, 0]}, "has a ripple higher than 0.2"),
+])
+def test_what_no_wave_of_the_picture_is_is_named(module, name, start, change, words):
+    tab = module(name)
+    assert fault(tab, start) == "" and fault(tab, {**start, **change}) == words
+
+
 # ---------------------------------------------------------------------- in the page
 SIMPLEX, MAXENT = "book/policy/why-entropy-falls", "book/foundations/measures"
+WAVES = "book/waves/nlse"
 
 
 def figure_of(reader, page, name, query=""):
@@ -200,6 +241,37 @@ def test_keys_move_every_handle_and_say_so(read):
                 figure.page.wait_for_timeout(60)
             assert state(figure) != before, handle.get_attribute("aria-label")
             assert handle.get_attribute("aria-valuetext") != spoken
+
+
+@pytest.mark.parametrize("name, count", [("collision", 3), ("ripples", 5)])
+def test_keys_move_the_waves_and_say_so(read, name, count):
+    figure = figure_of(read(), WAVES, name)
+    handles = figure.locator(".stage-handle")
+    assert handles.count() == count
+    for handle in handles.all():
+        figure.locator(".explorable-reset").click()
+        figure.page.wait_for_timeout(100)
+        before, spoken = state(figure), handle.get_attribute("aria-valuetext")
+        handle.focus()
+        handle.press("ArrowUp")
+        figure.page.wait_for_timeout(150)
+        assert state(figure) != before and handle.get_attribute("aria-valuetext") != spoken, handle.get_attribute("aria-label")
+
+
+@pytest.mark.parametrize("width", [1280, 390])
+def test_a_hand_moves_the_waves(read, width):
+    reader = read(width)
+    figure = figure_of(reader, WAVES, "collision")
+    drag(figure.locator("[aria-label=speed]"), 30, 0)
+    assert state(figure)["speed"] > 0.6
+    drag(figure.locator("[aria-label=speed]"), 3000, 0)
+    assert state(figure)["speed"] == 1.6, "as far as it goes"
+    figure = figure_of(reader, WAVES, "ripples")
+    drag(figure.locator("[aria-label='ripple 2']"), 0, -20)
+    assert state(figure)["heights"][1] > 0.04 and state(figure)["heights"][0] == 0.05
+    drag(figure.locator("[aria-label='length of the ring']"), -3000, 0)
+    assert state(figure)["length"] == 3
+    assert "stable" in figure.inner_text() and reader.complaints == [] and reader.outside == []
 
 
 def test_the_arrow_says_what_the_covariance_says(read):
