@@ -6,12 +6,13 @@ SITE    := _build/html
 NB      ?=
 URL     ?=
 HUB     ?=
+Q       ?=
 LAB     ?= notebooks
 PORT    ?= 8000
 WORKERS ?= 2
 
 .DEFAULT_GOAL := help
-.PHONY: help book serve lite serve-lite pdf archive test test-launch lab voila execute sweep bench gpu set-repo constraints clean
+.PHONY: help book serve lite serve-lite pdf archive test test-launch lab voila exercises assignments exam execute sweep bench gpu set-repo constraints clean
 
 help:           ## list the commands
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## */\t/' | expand -t 14
@@ -23,11 +24,14 @@ FOR_pdf   := printing the book
 FOR_lite  := labs in a browser tab
 FOR_lab   := the labs, torch included (first time: a few minutes)
 FOR_app   := the labs as apps (first time: a few minutes)
+FOR_grade := releases for graders
+FOR_bench := measurements, with the packages compared with
 FOR_test  := everything, torch included (first time: a few minutes)
 HOLDS_pdf := book
 HOLDS_lite := book
 HOLDS_app := lab
-HOLDS_test := book pdf lab app
+HOLDS_bench := book pdf lab
+HOLDS_test := book pdf lab app grade
 
 $(VENV)/.%: pyproject.toml constraints.txt
 	@echo "Setting up $(FOR_$*) in $(VENV) ..."
@@ -70,13 +74,22 @@ lab: $(VENV)/.lab  ## open the notebooks in JupyterLab
 voila: $(VENV)/.app  ## show the labs as apps with live sliders (LAB=notebooks/a.ipynb for one)
 	@$(BIN)/python book/_tools/apps.py $(LAB)
 
+exercises: $(VENV)/.book  ## write the notebooks of exercises from their sources in exercises/
+	@$(BIN)/python book/_tools/exercises.py
+
+assignments: $(VENV)/.grade  ## releases of the exercises for nbgrader and otter-grader, in _build/assignments
+	@$(BIN)/python book/_tools/assignments.py
+
+exam:           ## compose an exam and its solutions in _build/exam (Q="foundations:2 jaynes:1")
+	@$(PYTHON) book/_tools/exams.py $(Q)
+
 execute: $(VENV)/.test  ## re-run notebooks and store their outputs (NB="notebooks/a.ipynb ...")
 	@$(BIN)/python book/_tools/execute.py $(NB)
 
 sweep: $(VENV)/.test  ## recreate the committed sweep of the policy labs (about half an hour on two cores)
 	@$(BIN)/python -m labutils.policy.sweep
 
-bench: $(VENV)/.lab  ## measure speed and memory (never part of the tests)
+bench: $(VENV)/.bench  ## measure speed and memory (never part of the tests)
 	@for f in bench/*.py; do echo "== $$f"; $(BIN)/python $$f || exit 1; done
 
 gpu: $(VENV)/.test  ## run the labs at GPU size; outputs go to _build/gpu
