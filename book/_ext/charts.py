@@ -13,6 +13,7 @@ import vl_convert
 NARROW = 560  # px: below it, pictures side by side stand one below the other
 AXES = 64  # px beside the plot of each part, for its labels
 GAP = 24  # px between two parts
+COLUMNS = (616, 343)  # px of a picture of a page on a screen of 1280 px and on one of 390 px
 PARTS = ("hconcat", "vconcat", "concat")
 FIRST = 900_001  # stands for a number that the page gives, while Vega-Lite compiles
 
@@ -166,3 +167,34 @@ def compiled(spec):
     if found["narrow"] == found["wide"]:
         del found["narrow"]
     return found
+
+
+def heights(chart):
+    """The heights in px of a chart from `compiled` in the two COLUMNS: the place that a page keeps for it."""
+    return tuple(_height(chart, column) for column in COLUMNS)
+
+
+def _height(chart, column):
+    svg = vl_convert.vega_to_svg(fitted(chart, column))
+    width, height = (float(re.search(rf'<svg[^>]* {side}="([\d.]+)"', svg)[1]) for side in ("width", "height"))
+    return round(height * min(1, column / width))  # a page shows what is too wide as a whole, smaller
+
+
+def fitted(chart, width):
+    """A chart with its open places filled as chart.js does on a page of this width."""
+    layout = (width < NARROW and chart.get("narrow")) or chart["wide"]
+    widths = [max(120, int(share * width + less)) for share, less in layout["widths"]]
+    given = {
+        "@font": "sans-serif", "@ticks": max(3, round(min(widths) / 70)), "@limit": max(140, width - 80),
+        "@columns": 1 if width < 420 else 2,
+        **{f"@width{i}": each for i, each in enumerate(widths)}, **{f"@data{i}": each for i, each in enumerate(chart["data"])},
+    }
+
+    def fill(node):
+        if isinstance(node, dict):
+            return {key: fill(value) for key, value in node.items()}
+        if isinstance(node, list):
+            return [fill(each) for each in node]
+        return given.get(node, node) if isinstance(node, str) else node
+
+    return fill(layout["chart"])

@@ -5,6 +5,7 @@ picture: a script each, because a page opened from disk may load scripts and not
 """
 
 import base64
+import functools
 import gzip
 import hashlib
 import json
@@ -48,12 +49,21 @@ class ExplorableDirective(SphinxDirective):
         return [nodes.raw("", records.explorable_figure(*found), format="html")]
 
 
-SPEC = re.compile(r'<script type="application/json" class="explorable-spec">(.*?)</script>', re.S)
+SPEC = re.compile(
+    r'(<div class="explorable-view"[^>]*)(></div>(?:(?!</figure>).)*)'
+    r'<script type="application/json" class="explorable-spec">(.*?)</script>', re.S)
 INLINE = 2000  # characters that a page carries itself
 
 
+@functools.cache
+def compiled(spec):
+    """A chart as its page takes it, and its heights on a wide page and on a narrow one; a lab and a page may share it."""
+    chart = charts.compiled(json.loads(spec))
+    return json.dumps(chart, sort_keys=True, ensure_ascii=False, separators=(",", ":")), charts.heights(chart)
+
+
 def share(html):
-    """A page with its charts compiled and large ones moved out, and {file name: script} of what was moved.
+    """A page with its charts compiled, the place kept that each will take, and large ones moved out, and {file name: script} of what was moved.
 
     The name of a file is a hash of what is in it. The chart in it is packed: 90 % less, from disk too.
 
@@ -62,14 +72,15 @@ def share(html):
     files = {}
 
     def move(match):
-        chart = json.dumps(charts.compiled(json.loads(match.group(1))), sort_keys=True, ensure_ascii=False,
-                           separators=(",", ":"))
+        view, controls, spec = match.groups()
+        chart, (wide, narrow) = compiled(spec)
+        before = f'{view} style="--wide: {wide}px; --narrow: {narrow}px"{controls}'
         if len(chart) <= INLINE:
-            return f'{match.group(0).partition(">")[0]}>{records.in_script(chart)}</script>'
+            return f'{before}<script type="application/json" class="explorable-spec">{records.in_script(chart)}</script>'
         name = hashlib.sha256(chart.encode()).hexdigest()[:16]
         packed = base64.b64encode(gzip.compress(chart.encode(), mtime=0)).decode()
         files[f"{name}.js"] = f'explorables.receive("{name}", "{packed}");\n'
-        return f'<script type="text/plain" class="explorable-spec" data-name="{name}"></script>'
+        return f'{before}<script type="text/plain" class="explorable-spec" data-name="{name}"></script>'
 
     return SPEC.sub(move, html), files
 

@@ -153,7 +153,7 @@ def vega_figure(spec, record, identity=None):
     blob = json.dumps(spec, sort_keys=True, ensure_ascii=False).replace(INK, "currentColor")
     carrier = f'<script type="application/json" class="explorable-spec">{in_script(blob)}</script>'
     extra = {key: record[key] for key in ("positions", "handles") if record.get(key)}
-    return _figure(identity, record, extra, rows, carrier, (_height(spec), _height(spec, stacked=True)))
+    return _figure(identity, record, extra, rows, carrier)
 
 
 def stage_figure(record):
@@ -162,15 +162,14 @@ def stage_figure(record):
     return _figure(f"explore-{record['name']}", record, extra, [], "", record["heights"])
 
 
-def _figure(identity, record, extra, rows, carrier, heights):
+def _figure(identity, record, extra, rows, carrier, heights=None):
     moves = rows or "stage" in extra
     controls = f'<fieldset class="explorable-controls" disabled>{"".join(rows)}{BUTTONS}</fieldset>' if moves else ""
     caption = f"<figcaption>{escape(record['caption'])}</figcaption>" if record.get("caption") else ""
-    wide, narrow = heights
+    place = f' style="--wide: {heights[0]}px; --narrow: {heights[1]}px"' if heights else ""  # else explorable_ext.share gives it
     return (
         f'<figure class="explorable" id="{identity}">'
-        f'<div class="explorable-view" role="group" aria-label="{escape(record["alt"])}"'
-        f' style="--wide: {wide}px; --narrow: {narrow}px"></div>'
+        f'<div class="explorable-view" role="group" aria-label="{escape(record["alt"])}"{place}></div>'
         f"{controls}{carrier}"
         f'<script type="application/json" class="explorable-record">{in_script(json.dumps(extra))}</script>'
         f"{caption}</figure>"
@@ -209,15 +208,6 @@ def _control(identity, param):
         field = f'<input type="checkbox" {given}{" checked" if param.get("value") else ""}>'
     return (f'<div class="explorable-control"><label for="{key}">{label}</label>{field}'
             f'<output for="{key}"></output></div>')
-
-
-def _height(spec, stacked=False):
-    """About how high a chart will be, in px; on a narrow page, parts side by side are stacked."""
-    below = [_height(part, stacked) for part in spec.get("vconcat", [])]
-    beside = [_height(part, stacked) for part in spec.get("hconcat", spec.get("concat", []))]
-    if below or beside and stacked:
-        return sum(below or beside)
-    return max(beside) if beside else spec.get("height", 260) + 50
 
 
 def in_script(text):

@@ -56,13 +56,21 @@ def test_a_still_picture_has_no_controls(records):
     assert "fieldset" not in html and 'id="picture-1"' in html
 
 
-@pytest.mark.parametrize("spec, wide, narrow", [
-    ({"height": 200}, 250, 250), ({}, 310, 310),
-    ({"hconcat": [{"height": 100}, {"height": 200}]}, 250, 400),
-    ({"vconcat": [{"height": 50}, {"hconcat": [{"height": 100}, {}]}]}, 410, 560),
+PLOT = {"mark": "bar", "data": {"values": [{"a": 1, "b": 2}]},
+        "encoding": {"x": {"field": "a", "type": "quantitative"}, "y": {"field": "b", "type": "quantitative"}}}
+
+
+@pytest.mark.parametrize("spec, wide, narrow", [  # (px of the plots, how many stand one below the other)
+    ({**PLOT, "height": 200}, (200, 1), (200, 1)),
+    ({"hconcat": [{**PLOT, "height": 100}, {**PLOT, "height": 200}]}, (200, 1), (300, 2)),
+    ({"vconcat": [{**PLOT, "height": 50}, {"hconcat": [{**PLOT, "height": 100}] * 2}]}, (150, 2), (250, 3)),
 ])
-def test_the_place_of_a_picture_is_kept_for_it(records, spec, wide, narrow):
-    assert f"--wide: {wide}px; --narrow: {narrow}px" in records.vega_figure(spec, RECORD)
+def test_the_place_of_a_picture_is_kept_for_it(ext, records, spec, wide, narrow):
+    """Each plot has its axis with a title below it."""
+    html, _ = ext.share(records.vega_figure(spec, RECORD))
+    got = re.search(r'--wide: (\d+)px; --narrow: (\d+)px', html).groups()
+    for height, (plots, rows) in zip(got, (wide, narrow), strict=True):
+        assert plots + 30 * rows < int(height) < plots + 70 * rows
 
 
 def unpacked(script):

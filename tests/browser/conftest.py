@@ -8,9 +8,19 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path[:0] = [str(ROOT / "book" / "_tools"), str(ROOT / "book" / "_ext")]
+import facts  # noqa: E402
 from build import pages  # noqa: E402
 
 PATIENCE = 30_000  # milliseconds to wait for something that normally takes one second
+
+# Reads down to the end, and waits until each figure that is not folded away is drawn.
+DRAW = """async (patience) => {
+  const end = Date.now() + patience;
+  const figures = [...document.querySelectorAll("figure.explorable")].filter((each) => !each.closest("details:not([open])"));
+  if (!figures.every((each) => each.dataset.drawn)) await (%s)();
+  while (!figures.every((each) => each.dataset.drawn) && Date.now() < end) await new Promise((next) => setTimeout(next, 20));
+  return figures.filter((each) => !each.dataset.drawn).map((each) => each.id);
+}""" % facts.SCROLL
 
 
 def pytest_generate_tests(metafunc):
@@ -73,14 +83,8 @@ class Reader:
             self.tab.wait_for_selector("html[data-math=ready]")
         if not figures:
             return
-        for figure in self.tab.locator("figure.explorable").all():
-            if not figure.evaluate("f => Boolean(f.closest('details:not([open])'))"):
-                figure.scroll_into_view_if_needed()
-                figure.evaluate("""f => new Promise((done, fail) => {
-                    const end = Date.now() + %d;
-                    const look = () => f.dataset.drawn ? done() : Date.now() > end
-                        ? fail(new Error(f.id + " was not drawn")) : setTimeout(look, 50);
-                    look(); })""" % PATIENCE)
+        undrawn = self.tab.evaluate(DRAW, PATIENCE)
+        assert not undrawn, f"not drawn: {undrawn}"
 
     @property
     def outside(self):

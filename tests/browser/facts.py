@@ -33,6 +33,23 @@ SHIFTS = """window.shift = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) shift += entry.value;
 }).observe({ type: "layout-shift", buffered: true });"""
+# What follows a new width waits until it has rested, 300 ms at most; a timer that is set later ends later.
+REST = """async () => {
+  const frames = async () => { for (let n = 0; n < 2; n += 1) await new Promise(requestAnimationFrame); };
+  await frames();
+  await new Promise((done) => setTimeout(done, 310));
+  await window.MathJax?.startup.promise;
+  await frames();
+  await Promise.allSettled(document.getAnimations().map((each) => each.finished));
+}"""
+# Down to the end as a reader does, then back.
+SCROLL = """async () => {
+  for (let top = 0; top < document.documentElement.scrollHeight; top += 800) {
+    scrollTo({ top, behavior: "instant" });
+    for (let n = 0; n < 2; n += 1) await new Promise(requestAnimationFrame);
+  }
+  scrollTo({ top: 0, behavior: "instant" });
+}"""
 LIMIT = 0.1  # what Web Vitals call good; one unit is a page that moves by its own height
 # Boxes of the frame that must not lie on each other, and text that is wider or higher than its box.
 OVERLAPS = """() => {
@@ -88,12 +105,39 @@ NOTES = """() => {
 
 # ---------------------------------------------------------------------- for every reader
 AXE = (Path(axe_playwright_python.__file__).parent / "axe.min.js").read_text(encoding="utf8")
-# All rules of WCAG 2.0 to 2.2 A and AA, and axe's best practice.
-FINDINGS = """async (rules) => (await axe.run(document, { resultTypes: ["violations"], preload: false,
-  ...(rules && { runOnly: rules }) })).violations.flatMap(
-  (v) => v.nodes.map((n) => `${v.impact} ${v.id}: ${n.target.join(" ")}`))"""
-# The rules whose answer hangs on colours and widths; the others see the same page on a desk and on a phone.
-SEEN = ["color-contrast", "link-in-text-block", "scrollable-region-focusable", "target-size"]
+# All rules of WCAG 2.0 to 2.2 A and AA, and axe's best practice. Contrast takes axe most of its time and depends on
+# ink and ground alone, of a link also on the text around it: of the elements of one kind it measures one.
+FINDINGS = """async (rules) => {
+  const how = { resultTypes: ["violations"], preload: false };
+  const found = async (context, more) => (await axe.run(context, { ...how, ...more })).violations.flatMap(
+    (v) => v.nodes.map((n) => `${v.impact} ${v.id}: ${n.target.join(" ")}`));
+  const ground = new Map();
+  const behind = (e) => {
+    if (!e) return "";
+    if (!ground.has(e)) {
+      const { backgroundColor, backgroundImage, opacity, position } = getComputedStyle(e);
+      const own = [backgroundColor, backgroundImage, opacity, position].join();
+      ground.set(e, behind(e.parentElement) + (own === "rgba(0, 0, 0, 0),none,1,static" ? "" : `|${own}`));
+    }
+    return ground.get(e);
+  };
+  const ink = (e) => {
+    const { color, fontSize, fontWeight, textShadow, textDecorationLine, borderBottom } = getComputedStyle(e);
+    return [color, fontSize, fontWeight, textShadow, textDecorationLine, borderBottom].join();
+  };
+  const kinds = new Map();
+  for (const e of document.querySelectorAll("body, body *")) {
+    const speaks = [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim());
+    if (!speaks && !e.matches("input, select, textarea") || !e.checkVisibility()) continue;
+    const kind = [e.tagName, ink(e), e.matches(":disabled, [aria-disabled], :disabled *"), e.tagName === "A" && ink(e.parentElement), behind(e)].join();
+    if (!kinds.has(kind)) kinds.set(kind, e);
+  }
+  const inks = ["color-contrast", "link-in-text-block"];
+  const others = rules ? { runOnly: rules } : { rules: Object.fromEntries(inks.map((rule) => [rule, { enabled: false }])) };
+  return [...await found(document, others), ...await found({ include: [...kinds.values()] }, { runOnly: inks })];
+}"""
+# Beside contrast, the rules whose answer hangs on widths; the others see the same on a desk and on a phone.
+SEEN = ["scrollable-region-focusable", "target-size"]
 UNFOLD = """() => {
   for (const fold of document.querySelectorAll("main details")) fold.open = true;
   for (const button of document.querySelectorAll(".toggle-hidden .toggle-button")) button.click();
@@ -126,12 +170,13 @@ FORMULAS = """() => [...document.querySelectorAll("mjx-container")].filter((e) =
 SMALL = """() => {
   const all = [...document.querySelectorAll("a[href], button, input:not([type=hidden]), select, summary")]
     .filter((e) => e.checkVisibility({ checkVisibilityCSS: true, checkOpacity: true }) && !e.matches(".skip-link a"));
-  const box = (e) => e.getBoundingClientRect();
-  const middle = (e) => { const b = box(e); return [b.x + b.width / 2, b.y + b.height / 2]; };
+  const boxes = new Map(all.map((e) => [e, e.getBoundingClientRect()])), box = (e) => boxes.get(e);
+  const middles = new Map(all.map((e) => [e, [box(e).x + box(e).width / 2, box(e).y + box(e).height / 2]]));
+  const middle = (e) => middles.get(e);
   const inText = (e) => e.tagName === "A" && getComputedStyle(e).display === "inline" && e.closest("p, li, td, th, dd, dt, figcaption, caption, .check-line, .citation")
     && [...e.closest("p, li, td, th, dd, dt, figcaption, caption, .check-line, .citation").childNodes].some((n) => n !== e && n.textContent.trim());
-  const near = (e) => all.some((o) => o !== e && !o.contains(e) && !e.contains(o)
-    && Math.hypot(middle(o)[0] - middle(e)[0], middle(o)[1] - middle(e)[1]) < 24);
+  const near = (e) => all.some((o) => Math.hypot(middle(o)[0] - middle(e)[0], middle(o)[1] - middle(e)[1]) < 24
+    && !o.contains(e) && !e.contains(o));
   return all.filter((e) => box(e).width && Math.min(box(e).width, box(e).height) < 23.9 && !inText(e) && near(e))
     .map((e) => `${e.tagName}.${e.className} ${e.textContent.trim().slice(0, 30)} ${box(e).width | 0}x${box(e).height | 0}`);
 }"""
@@ -144,20 +189,14 @@ WATCH = """window.refused = [];
 document.addEventListener("securitypolicyviolation", (e) => refused.push(`${e.effectiveDirective} ${e.blockedURI}`));"""
 
 
-# What axe need not walk through: formulas, which FORMULAS has looked at, and of the words of code all but one of a kind.
+# What axe need not walk through: the inside of formulas, which FORMULAS has looked at.
 LIGHTEN = """() => {
   for (const inside of document.querySelectorAll("mjx-container > svg, mjx-assistive-mml")) inside.replaceChildren();
-  const seen = new Set(), spare = [...document.querySelectorAll(".highlight pre span:not(:has(*))")].filter((word) => {
-    const style = getComputedStyle(word), behind = getComputedStyle(word.closest(".highlight"));
-    const kind = [style.color, style.backgroundColor, style.fontSize, style.fontWeight, behind.backgroundColor].join();
-    return !word.checkVisibility() || seen.has(kind) || !seen.add(kind);
-  });
-  for (const word of spare) word.replaceWith(word.textContent);
 }"""
 
 
 def findings(tab, rules=None):
-    """What axe finds, by all its rules or by those named. Formulas are empty and code is plain afterwards."""
+    """What axe finds, by all its rules or by those named and contrast. Formulas are empty afterwards."""
     tab.evaluate(LIGHTEN)
     tab.evaluate(AXE)
     return tab.evaluate(FINDINGS, rules)

@@ -12,10 +12,6 @@ from controls import stuck
 FOLDS = "document.querySelector('main details:not([open]), .toggle-hidden')"
 # Bytes of a page with all that it loads, not packed; quizzes and the record are 20,000 of them where there are quizzes.
 FIRST_LOAD = {"book": 1_675_000, "notebooks": 1_800_000}
-STILL = """async () => {
-  for (let frames = 0; frames < 2; frames += 1) await new Promise(requestAnimationFrame);
-  await Promise.allSettled(document.getAnimations().map((each) => each.finished));
-}"""
 SPEAKS = 20  # characters that a text alternative needs at least to say what a picture shows
 
 
@@ -39,12 +35,8 @@ class Visit:
         return sum(path.stat().st_size for path in files)
 
     def scroll(self):
-        """Down to the end as a reader does, then back, until the page has come to rest."""
-        for top in range(0, self.tab.evaluate("document.documentElement.scrollHeight"), 800):
-            self.tab.evaluate(f"scrollTo({{ top: {top}, behavior: 'instant' }})")
-            self.tab.wait_for_timeout(40)
-        self.tab.evaluate("scrollTo({ top: 0, behavior: 'instant' })")
-        self.tab.wait_for_timeout(700)
+        self.tab.evaluate(facts.SCROLL)
+        self.tab.evaluate(facts.REST)
 
     def stands(self, what):
         """Nothing is cut off, lies on something else or sticks out at the side."""
@@ -53,15 +45,12 @@ class Visit:
 
     def resize(self, width):
         self.tab.set_viewport_size({"width": width, "height": 800})
-        if self.tab.evaluate("Boolean(document.querySelector('.math, figure.explorable'))"):
-            self.tab.wait_for_timeout(700)  # pictures and equations follow when the width has come to rest
-            self.tab.evaluate("async () => { await window.MathJax?.startup.promise; }")
-        self.tab.evaluate(STILL)  # the sidebars slide
+        self.tab.evaluate(facts.REST)
 
     def unfold(self):
         self.tab.evaluate(facts.UNFOLD)
         self.reader.settle()
-        self.tab.evaluate(STILL)  # the veil behind the search fades
+        self.tab.evaluate(facts.REST)
 
     def space(self):
         self.tab.add_style_tag(content=facts.SPACED)
@@ -98,7 +87,7 @@ def test_a_page_on_a_desk(read, page_name):
     for width in (768, 1024, 1440):
         visit.resize(width)
         visit.stands(f"at {width} px")
-    tab.wait_for_timeout(400)  # what scrolls at this width is named when the width has come to rest
+    tab.evaluate(facts.REST)  # what scrolls at this width is named when the width has come to rest
     visit.see("axe, with every fold open", facts.findings(tab))
     visit.leave()
 
