@@ -13,12 +13,16 @@ os.environ["LABUTILS_PROGRESS"] = "off"
 os.environ.setdefault("OMP_NUM_THREADS", "1")  # workers that each ask for every core wait for one another
 
 
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items):
-    """With --dist loadgroup a file goes to one core, for its fixtures or its kernel; each page's visits go where there is room."""
-    for item in items:
-        parameters = item.callspec.params if hasattr(item, "callspec") else {}
-        item.add_marker(pytest.mark.xdist_group(parameters.get("page_name") or item.path.relative_to(ROOT).as_posix()))
+@pytest.hookimpl(optionalhook=True)
+def pytest_xdist_make_scheduler(config, log):
+    """A file goes to one worker, for its fixtures or its kernel; the visits of pages go each where there is room."""
+    from xdist.scheduler import LoadFileScheduling
+
+    class Scheduling(LoadFileScheduling):
+        def _split_scope(self, nodeid):
+            return nodeid if "/test_pages.py::" in nodeid else super()._split_scope(nodeid)
+
+    return Scheduling(config, log)
 
 
 @pytest.fixture(scope="session")

@@ -164,8 +164,8 @@ window.chart = (() => {
       const line = document.createElementNS(SVG, "path");
       line.setAttribute("d", `M${ends[0]} ${ends[1]}L${ends[2]} ${ends[3]}`);
       const words = document.createElementNS(SVG, "text");
-      const right = axis === "x" ? place > (x[0] + x[1]) / 2 : true;
-      words.setAttribute("x", (axis === "x" ? place : x[1]) + (right ? -5 : 5));
+      const right = axis === "x" ? place > (x[0] + x[1]) / 2 : number % 2 === 0; // names of lines near each other stay apart
+      words.setAttribute("x", (axis === "x" ? place : x[right ? 1 : 0]) + (right ? -5 : 5));
       words.setAttribute("y", (axis === "x" ? y[0] + 13 + 16 * number : place - 5));
       words.setAttribute("text-anchor", right ? "end" : "start");
       words.textContent = name;

@@ -50,7 +50,7 @@ def simplex(p=(0.6, 0.3, 0.1), q=(0.25, 0.3, 0.45), z=(1.5, 0.0, 0.0)):
     _numbers("z", z, 3)
     if max(abs(each) for each in z) > 2:
         raise ValueError(f"z must lie within -2 and 2; got {tuple(z)!r}")
-    return Stage("simplex", {"p": list(p), "q": list(q), "z": list(z)}, (460, 800))
+    return Stage("simplex", {"p": list(p), "q": list(q), "z": list(z)}, (418, 794))
 
 
 def maxent(mean=4.5, spread=None):
@@ -76,7 +76,7 @@ def maxent(mean=4.5, spread=None):
                              f"with mean {mean:g}; got {spread!r}")
     state = {"mean": 3.5 if mean is None else mean, "spread": 1.5 if spread is None else spread,
              "holdMean": mean is not None, "holdSpread": spread is not None, "pins": [-1] * 6}
-    return Stage("maxent", state, (430, 720))
+    return Stage("maxent", state, (376, 550))
 
 
 def collision(speed=0.5, phase=0.0, amplitude=1.0):
@@ -95,7 +95,7 @@ def collision(speed=0.5, phase=0.0, amplitude=1.0):
         _numbers(name, (value,), 1)
         if not low <= value <= high:
             raise ValueError(f"{name} must lie between {low:g} and {high:g}; got {value!r}")
-    return Stage("collision", {"speed": speed, "phase": phase, "amplitude": amplitude}, (430, 760))
+    return Stage("collision", {"speed": speed, "phase": phase, "amplitude": amplitude}, (375, 664))
 
 
 def ripples(heights=(0.05, 0.0, 0.0, 0.0), length=5.0):
@@ -115,7 +115,7 @@ def ripples(heights=(0.05, 0.0, 0.0, 0.0), length=5.0):
     _numbers("length", (length,), 1)
     if not 3 <= length <= 16:
         raise ValueError(f"length must lie between 3 and 16; got {length!r}")
-    return Stage("ripples", {"heights": list(heights), "length": length}, (430, 760))
+    return Stage("ripples", {"heights": list(heights), "length": length}, (375, 642))
 
 
 def _numbers(name, values, count):

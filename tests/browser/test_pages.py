@@ -1,12 +1,15 @@
-"""Every page in Chromium, opened from disk, visited once on a desk and once on a phone.
+"""Every page in Chromium, opened from disk and looked at on a phone, on a desk and on paper.
 
-A visit looks at everything that must hold of any page, and tells all faults that it finds together.
+To open a page and to set its equations takes the most time: one visit looks at everything that must hold of any page,
+and tells all faults that it finds together.
 """
 
 from pathlib import Path
 from urllib.parse import unquote, urlsplit
 
 import facts
+import paper
+import pdf
 from controls import stuck
 
 FOLDS = "document.querySelector('main details:not([open]), .toggle-hidden')"
@@ -43,7 +46,9 @@ class Visit:
         for fact in ("CUT_OFF", "CUT", "OVERLAPS", "LABELS", "SIDEWAYS", "NOTES"):
             self.see(f"{what}, {fact}", self.tab.evaluate(getattr(facts, fact)))
 
-    def resize(self, width):
+    def resize(self, width, scheme=None):
+        if scheme:
+            self.tab.emulate_media(color_scheme=scheme)
         self.tab.set_viewport_size({"width": width, "height": 800})
         self.tab.evaluate(facts.REST)
 
@@ -52,8 +57,10 @@ class Visit:
         self.reader.settle()
         self.tab.evaluate(facts.REST)
 
-    def space(self):
-        self.tab.add_style_tag(content=facts.SPACED)
+    def spaced(self):
+        style = self.tab.add_style_tag(content=facts.SPACED)
+        self.stands("at 320 px with wide spacing")
+        style.evaluate("e => e.remove()")
 
     def leave(self):
         self.see("refused by the policy", self.tab.evaluate("refused"))
@@ -63,14 +70,39 @@ class Visit:
         assert not self.faults, "\n".join(self.faults)
 
 
-def test_a_page_on_a_desk(read, page_name):
-    visit = Visit(read, page_name, 1280, "light")
-    tab = visit.tab
+def test_a_page(read, page_name):
+    """A phone in the dark, wider and wider windows in the light, a sheet of paper; at last axe, after which formulas are empty."""
+    visit = Visit(read, page_name, 390, "dark")
     weight = visit.weight()
     visit.see("bytes of a first visit", weight if weight > FIRST_LOAD.get(page_name.split("/")[0], 0) else [])
     visit.scroll()
-    shift = tab.evaluate("shift")
+    shift = visit.tab.evaluate("shift")
     visit.see("the page jumps", [shift] if shift >= facts.LIMIT else [])
+    visit.stands("at 390 px")
+    visit.see("targets too small on a phone", visit.tab.evaluate(facts.SMALL))
+    visit.resize(320)
+    visit.stands("at 320 px")
+    visit.spaced()
+    visit.resize(1280, "light")
+    at_a_desk(visit)
+    for width in (768, 1024, 1440):
+        visit.resize(width)
+        visit.stands(f"at {width} px")
+    on_paper(visit)
+    visit.resize(1280)
+    if visit.tab.evaluate(f"Boolean({FOLDS})"):
+        visit.unfold()
+    read_aloud(visit)
+    visit.tab.evaluate(facts.REST)  # what scrolls at this width is named when the width has come to rest
+    visit.see("axe, with every fold open", facts.findings(visit.tab))
+    visit.resize(390, "dark")
+    visit.tab.evaluate(facts.REST)
+    visit.see("axe on a phone, in the dark", facts.findings(visit.tab, facts.SEEN))
+    visit.leave()
+
+
+def at_a_desk(visit):
+    tab = visit.tab
     visit.see("equations that are not set, or not readable aloud", tab.evaluate(facts.EQUATIONS))
     visit.see("figures that are not drawn, or have no label", tab.evaluate(facts.FIGURES))
     visit.see("icons without a drawing", tab.evaluate(facts.ICONS))
@@ -81,15 +113,17 @@ def test_a_page_on_a_desk(read, page_name):
         tab.locator(".theme-switch-button").click()
     tab.locator(".search-button-field").click()
     tab.keyboard.press("Escape")
-    if tab.evaluate(f"Boolean({FOLDS})"):
-        visit.unfold()
-    read_aloud(visit)
-    for width in (768, 1024, 1440):
-        visit.resize(width)
-        visit.stands(f"at {width} px")
-    tab.evaluate(facts.REST)  # what scrolls at this width is named when the width has come to rest
-    visit.see("axe, with every fold open", facts.findings(tab))
-    visit.leave()
+
+
+def on_paper(visit):
+    """Laid out for A4, as printing lays it out."""
+    visit.resize(paper.TEXT_WIDTH)
+    visit.tab.emulate_media(media="print", color_scheme="light")
+    visit.see("faults of the printed page", visit.tab.evaluate(pdf.FAULTS, pdf.PATIENCE))
+    for fact in ("CUT_OFF", "FOLDED", "DEAD", "SILENT"):
+        visit.see(f"on paper, {fact}", visit.tab.evaluate(getattr(paper, fact)))
+    visit.tab.evaluate("dispatchEvent(new Event('afterprint'))")
+    visit.tab.emulate_media(media="screen", color_scheme="light")
 
 
 def read_aloud(visit):
@@ -103,18 +137,3 @@ def read_aloud(visit):
     visit.see("formulas that cannot be heard, or are seen twice", visit.tab.evaluate(facts.FORMULAS))
     sliders = visit.tab.evaluate(facts.SLIDERS)
     visit.see("sliders without a name or a value", [s for s in sliders if not (s["name"] and s["value"])])
-
-
-def test_a_page_on_a_phone(read, page_name):
-    visit = Visit(read, page_name, 390, "dark")
-    visit.scroll()
-    shift = visit.tab.evaluate("shift")
-    visit.see("the page jumps", [shift] if shift >= facts.LIMIT else [])
-    visit.stands("at 390 px")
-    visit.see("targets too small", visit.tab.evaluate(facts.SMALL))
-    visit.see("axe, in the dark", facts.findings(visit.tab, facts.SEEN))
-    visit.resize(320)
-    visit.stands("at 320 px")
-    visit.space()
-    visit.stands("at 320 px with wide spacing")
-    visit.leave()

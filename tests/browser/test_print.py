@@ -1,10 +1,11 @@
-"""The book on paper: each page as it prints, and a few of them bound into a PDF."""
+"""The book on paper: a chapter as it prints, and a few pages bound into a PDF. Every page is looked at in test_pages.py."""
 
 import io
 import re
 from concurrent.futures import ThreadPoolExecutor
 from html import unescape
 
+import paper
 import pytest
 
 import pdf
@@ -13,54 +14,19 @@ CHAPTER, LAB = "book/policy/why-entropy-falls", "notebooks/policy/why-entropy-fa
 ORDER = [(0, None, "A part"), (1, CHAPTER, None), (2, LAB, None), (0, "book/notation", None)]
 FACTS = {"title": "A book: about it", "authors": "A", "abstract": "It is short.", "keywords": "x",
          "date": "2026-01-02", "version": "1", "address": "https://example.org"}
-TEXT_WIDTH = round((pdf.PAPER[0] - 2 * pdf.MARGIN) / 25.4 * 96)
-
-# What lies beyond the text, or is cut by a box around it: on paper nobody can scroll.
-CUT_OFF = """() => {
-  const edge = document.documentElement.clientWidth + 1.5;
-  const told = (e) => `${e.tagName} ${e.className.baseVal ?? e.className} ${e.textContent.trim().slice(0, 40)}`;
-  const seen = [...document.querySelectorAll(".bd-article *")].filter(
-    (e) => e.getClientRects().length && !e.closest("mjx-assistive-mml, .sr-only, .visually-hidden, script"));
-  const beyond = seen.filter((e) => e.getBoundingClientRect().right > edge || e.getBoundingClientRect().left < -1.5);
-  const cut = seen.filter((e) => getComputedStyle(e).overflowX !== "visible" && e.scrollWidth > e.clientWidth + 1
-    && !(e instanceof SVGElement));
-  return [...beyond, ...cut].slice(0, 5).map(told);
-}"""
-# Folded parts with nothing to see in them (what leads elsewhere is left out on paper), and what works on a screen only.
-FOLDED = """() => [...document.querySelectorAll(
-  ".bd-article :is(details > :not(summary), .admonition.dropdown > *)")].filter(
-  (e) => e.textContent.trim() && !e.matches("button, .headerlink") && !e.closest("nav") && !(e.checkVisibility() && e.getBoundingClientRect().height))
-  .map((e) => e.textContent.trim().slice(0, 60))"""
-DEAD = """() => [...document.querySelectorAll("input, select, button, nav, .headerlink")].filter(
-  (e) => e.checkVisibility() && e.getBoundingClientRect().height).map((e) => e.outerHTML.slice(0, 80))"""
-SILENT = """() => [...document.querySelectorAll("figure.explorable:has([data-param])")].filter((figure) => {
-  const line = figure.querySelector(".explorable-state");
-  const names = [...figure.querySelectorAll(".explorable-control label")].map((e) => e.textContent.trim());
-  return !line?.getBoundingClientRect().height || names.some((name) => !line.textContent.includes(name));
-}).map((figure) => figure.id)"""
 
 
 @pytest.fixture
 def on_paper(read):
     """on_paper(name): a page laid out for A4, as printing lays it out."""
     def open_page(name):
-        reader = read(TEXT_WIDTH, 970)
+        reader = read(paper.TEXT_WIDTH, 970)
         reader.tab.emulate_media(media="print")
         reader.tab.goto((reader.site / f"{name}.html").as_uri())
         assert reader.tab.evaluate(pdf.FAULTS, pdf.PATIENCE) == []
         return reader
 
     return open_page
-
-
-def test_a_printed_page_is_whole(on_paper, page_name):
-    reader = on_paper(page_name)
-    tab = reader.tab
-    assert tab.evaluate(CUT_OFF) == [], "cut off at the side"
-    assert tab.evaluate(FOLDED) == [], "still folded"
-    assert tab.evaluate(DEAD) == [], "dead on paper"
-    assert tab.evaluate(SILENT) == [], "figures that do not say the values of their controls"
-    assert reader.outside == [] and reader.complaints == []
 
 
 def test_the_state_of_a_figure_is_the_one_that_was_set(on_paper):

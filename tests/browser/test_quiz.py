@@ -276,6 +276,22 @@ def test_a_place_is_chosen_by_a_click_on_the_chart(play):
     assert "too low" in quiz.locator(".quiz-said").inner_text()
 
 
+def test_the_names_of_two_lines_at_one_height_stay_apart(play):
+    reader, quiz = play("book/policy/shaping", "quiz-shaping-floor")
+    reader.tab.wait_for_function("document.querySelector('#explore-ares').dataset.drawn")
+    slider = quiz.locator("input[type=range]")
+    slider.evaluate("s => { s.value = 0.3; s.dispatchEvent(new Event('input', { bubbles: true })); }")
+    assert slider.get_attribute("aria-valuetext") == "0.30"
+    predicted(quiz)
+    quiz.get_by_role("button", name="See it").click()
+    figure = reader.tab.locator("#explore-ares")
+    assert figure.evaluate(LINES) == ["you", "it is here"]
+    you, here = figure.evaluate("""f => [...f.querySelectorAll('.explorable-mark text')].map((t) => {
+        const { left, right, top, bottom } = t.getBoundingClientRect(); return { left, right, top, bottom }; })""")
+    assert abs(you["top"] - here["top"]) < you["bottom"] - you["top"], "both at one height, or the test tests nothing"
+    assert here["right"] < you["left"]
+
+
 def test_a_line_stands_in_the_middle_of_its_bar(play):
     reader, quiz = play("book/bottleneck/compression", "quiz-compression-threshold")
     reader.tab.wait_for_function("document.querySelector('#explore-dead-zone').dataset.drawn")
