@@ -189,14 +189,18 @@ WATCH = """window.refused = [];
 document.addEventListener("securitypolicyviolation", (e) => refused.push(`${e.effectiveDirective} ${e.blockedURI}`));"""
 
 
-# What axe need not walk through: the inside of formulas, which FORMULAS has looked at.
-LIGHTEN = """() => {
-  for (const inside of document.querySelectorAll("mjx-container > svg, mjx-assistive-mml")) inside.replaceChildren();
+# What axe need not walk through, the inside of formulas, which FORMULAS looks at, is lifted out and put back.
+LIFT = """() => {
+  window.lifted = [...document.querySelectorAll("mjx-container > svg, mjx-assistive-mml")].map((e) => [e, [...e.childNodes]]);
+  for (const [e] of lifted) e.replaceChildren();
 }"""
+PUT_BACK = "() => { for (const [e, inside] of lifted) e.replaceChildren(...inside); }"
 
 
 def findings(tab, rules=None):
-    """What axe finds, by all its rules or by those named and contrast. Formulas are empty afterwards."""
-    tab.evaluate(LIGHTEN)
+    """What axe finds, by all its rules or by those named and contrast."""
+    tab.evaluate(LIFT)
     tab.evaluate(AXE)
-    return tab.evaluate(FINDINGS, rules)
+    found = tab.evaluate(FINDINGS, rules)
+    tab.evaluate(PUT_BACK)
+    return found
