@@ -63,7 +63,7 @@ serve-lite: lite  ## build that site and serve it on this machine (PORT=8000)
 test: $(VENV)/.test  ## run all tests: package, notebooks, book, browser
 	@$(BIN)/python book/_tools/chromium.py --install
 	@$(BIN)/python book/_tools/build.py
-	$(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --cov=labutils --cov-report=term
+	$(BIN)/python -m pytest tests notebooks --nbval-lax -n $(WORKERS) --max-worker-restart 0 --cov=labutils --cov-report=term
 
 test-launch: $(VENV)/.test lite  ## the ways to start a lab, in a real browser
 	$(BIN)/python -m pytest tests/browser/test_launch.py tests/browser/test_tab_labs.py tests/browser/test_voila.py tests/book/test_lite.py

@@ -33,23 +33,31 @@ SHIFTS = """window.shift = 0;
 new PerformanceObserver((list) => {
   for (const entry of list.getEntries()) if (!entry.hadRecentInput) shift += entry.value;
 }).observe({ type: "layout-shift", buffered: true });"""
+# A page that keeps one waiting fails, and says for what. Two frames: one to lay out, one to paint.
+WAITS = """
+  const within = (what, promise) => Promise.race([promise, new Promise((_, fail) => {
+    setTimeout(() => fail(new Error(`waited 60 s for ${what}`)), 60_000);
+  })]);
+  const frame = () => within("a frame", new Promise(requestAnimationFrame));
+  const frames = async () => { await frame(); await frame(); };
+"""
 # What follows a new width waits until it has rested, 300 ms at most; a timer that is set later ends later.
-REST = """async () => {
-  const frames = async () => { for (let n = 0; n < 2; n += 1) await new Promise(requestAnimationFrame); };
+REST = """async () => {%s
   await frames();
   await new Promise((done) => setTimeout(done, 310));
-  await window.MathJax?.startup.promise;
+  await within("the equations", window.MathJax?.startup.promise);
   await frames();
-  await Promise.allSettled(document.getAnimations().map((each) => each.finished));
-}"""
+  await within("an animation", Promise.allSettled(document.getAnimations().map((each) => each.finished)));
+}""" % WAITS
 # Down to the end as a reader does, then back.
-SCROLL = """async () => {
+SCROLL = """async () => {%s
   for (let top = 0; top < document.documentElement.scrollHeight; top += 800) {
     scrollTo({ top, behavior: "instant" });
-    for (let n = 0; n < 2; n += 1) await new Promise(requestAnimationFrame);
+    await frame();
+    await new Promise((done) => setTimeout(done, 40));
   }
   scrollTo({ top: 0, behavior: "instant" });
-}"""
+}""" % WAITS
 LIMIT = 0.1  # what Web Vitals call good; one unit is a page that moves by its own height
 # Boxes of the frame that must not lie on each other, and text that is wider or higher than its box.
 OVERLAPS = """() => {
@@ -129,7 +137,7 @@ FINDINGS = """async (rules) => {
   for (const e of document.querySelectorAll("body, body *")) {
     const speaks = [...e.childNodes].some((n) => n.nodeType === Node.TEXT_NODE && n.data.trim());
     if (!speaks && !e.matches("input, select, textarea") || !e.checkVisibility()) continue;
-    const kind = [e.tagName, ink(e), e.matches(":disabled, [aria-disabled], :disabled *"), e.tagName === "A" && ink(e.parentElement), behind(e)].join();
+    const kind = [e.tagName, e.getAttribute("class"), ink(e), e.matches(":disabled, [aria-disabled], :disabled *"), e.tagName === "A" && ink(e.parentElement), behind(e)].join();
     if (!kinds.has(kind)) kinds.set(kind, e);
   }
   const inks = ["color-contrast", "link-in-text-block"];

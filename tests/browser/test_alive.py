@@ -85,6 +85,18 @@ def brightness(colour):
     return sum(numbers) / 3
 
 
+# How much higher or lower, in px, a picture is than the place that its page kept for it.
+OFF = """(kept) => [...document.querySelectorAll(".explorable-view")].filter((view) => view.checkVisibility()).map(
+  (view) => Math.abs(view.getBoundingClientRect().height - parseFloat(view.style.getPropertyValue(kept)))).sort((a, b) => a - b)"""
+
+
+@pytest.mark.parametrize("width, kept", [(1280, "--wide"), (390, "--narrow")])
+def test_a_picture_takes_the_place_that_was_kept_for_it(read, width, kept):
+    """Words that run long in this machine's font may move a few; most fit to the pixel."""
+    off = read(width, 800).open("book/policy/why-entropy-falls").evaluate(OFF, kept)
+    assert len(off) > 6 and off[len(off) // 2] < 4, off
+
+
 def test_a_picture_that_cannot_be_drawn_says_what_it_would_show(read, with_sign):
     reader = read()
     reader.tab.route("**/vega.min.js*", lambda route: route.abort())

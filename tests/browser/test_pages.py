@@ -1,7 +1,6 @@
-"""Every page in Chromium, opened from disk and looked at on a phone, on a desk and on paper.
+"""Every page in Chromium, opened from disk, visited once on a desk and once on a phone, from where it is printed.
 
-To open a page and to set its equations takes the most time: one visit looks at everything that must hold of any page,
-and tells all faults that it finds together.
+A visit looks at everything that must hold of any page, and tells all faults that it finds together.
 """
 
 from pathlib import Path
@@ -26,7 +25,12 @@ class Visit:
         self.tab = self.reader.tab
         for script in (facts.SHIFTS, facts.WATCH):
             self.tab.add_init_script(script)
-        self.reader.open(name)
+        self.reader.open(name, figures=False)
+        self.tab.evaluate(facts.SCROLL)  # down to the end as a reader does; pictures are drawn on the way
+        self.reader.settle()
+        self.tab.evaluate(facts.REST)
+        shift = self.tab.evaluate("shift")
+        self.see("the page jumps", [shift] if shift >= facts.LIMIT else [])
 
     def see(self, fact, found):
         if found not in ([], 0, None):
@@ -37,18 +41,12 @@ class Visit:
         files = {Path(unquote(urlsplit(url).path)) for url in self.reader.requests if url.startswith("file:")}
         return sum(path.stat().st_size for path in files)
 
-    def scroll(self):
-        self.tab.evaluate(facts.SCROLL)
-        self.tab.evaluate(facts.REST)
-
     def stands(self, what):
         """Nothing is cut off, lies on something else or sticks out at the side."""
         for fact in ("CUT_OFF", "CUT", "OVERLAPS", "LABELS", "SIDEWAYS", "NOTES"):
             self.see(f"{what}, {fact}", self.tab.evaluate(getattr(facts, fact)))
 
-    def resize(self, width, scheme=None):
-        if scheme:
-            self.tab.emulate_media(color_scheme=scheme)
+    def resize(self, width):
         self.tab.set_viewport_size({"width": width, "height": 800})
         self.tab.evaluate(facts.REST)
 
@@ -62,6 +60,14 @@ class Visit:
         self.stands("at 320 px with wide spacing")
         style.evaluate("e => e.remove()")
 
+    def print(self):
+        """Laid out for A4, as printing lays it out."""
+        self.resize(paper.TEXT_WIDTH)
+        self.tab.emulate_media(media="print", color_scheme="light")
+        self.see("faults of the printed page", self.tab.evaluate(pdf.FAULTS, pdf.PATIENCE))
+        for fact in ("CUT_OFF", "FOLDED", "DEAD", "SILENT"):
+            self.see(f"on paper, {fact}", self.tab.evaluate(getattr(paper, fact)))
+
     def leave(self):
         self.see("refused by the policy", self.tab.evaluate("refused"))
         self.see("asked of the outside", self.reader.outside)
@@ -70,37 +76,10 @@ class Visit:
         assert not self.faults, "\n".join(self.faults)
 
 
-def test_a_page(read, page_name):
-    """A phone in the dark, wider and wider windows in the light, a sheet of paper, and a desk with every fold open."""
-    visit = Visit(read, page_name, 390, "dark")
-    weight = visit.weight()
-    visit.see("bytes of a first visit", weight if weight > FIRST_LOAD.get(page_name.split("/")[0], 0) else [])
-    visit.scroll()
-    shift = visit.tab.evaluate("shift")
-    visit.see("the page jumps", [shift] if shift >= facts.LIMIT else [])
-    visit.stands("at 390 px")
-    visit.see("targets too small on a phone", visit.tab.evaluate(facts.SMALL))
-    visit.see("axe on a phone, in the dark", facts.findings(visit.tab, facts.SEEN))
-    visit.resize(320)
-    visit.stands("at 320 px")
-    visit.spaced()
-    visit.resize(1280, "light")
-    at_a_desk(visit)
-    for width in (768, 1024, 1440):
-        visit.resize(width)
-        visit.stands(f"at {width} px")
-    on_paper(visit)
-    visit.resize(1280)
-    if visit.tab.evaluate(f"Boolean({FOLDS})"):
-        visit.unfold()
-    read_aloud(visit)
-    visit.tab.evaluate(facts.REST)  # what scrolls at this width is named when the width has come to rest
-    visit.see("axe, with every fold open", facts.findings(visit.tab))
-    visit.leave()
-
-
-def at_a_desk(visit):
+def test_a_page_on_a_desk(read, page_name):
+    visit = Visit(read, page_name, 1280, "light")
     tab = visit.tab
+    visit.see("bytes of a first visit", weight if (weight := visit.weight()) > FIRST_LOAD.get(page_name.split("/")[0], 0) else [])
     visit.see("equations that are not set, or not readable aloud", tab.evaluate(facts.EQUATIONS))
     visit.see("figures that are not drawn, or have no label", tab.evaluate(facts.FIGURES))
     visit.see("icons without a drawing", tab.evaluate(facts.ICONS))
@@ -111,17 +90,15 @@ def at_a_desk(visit):
         tab.locator(".theme-switch-button").click()
     tab.locator(".search-button-field").click()
     tab.keyboard.press("Escape")
-
-
-def on_paper(visit):
-    """Laid out for A4, as printing lays it out."""
-    visit.resize(paper.TEXT_WIDTH)
-    visit.tab.emulate_media(media="print", color_scheme="light")
-    visit.see("faults of the printed page", visit.tab.evaluate(pdf.FAULTS, pdf.PATIENCE))
-    for fact in ("CUT_OFF", "FOLDED", "DEAD", "SILENT"):
-        visit.see(f"on paper, {fact}", visit.tab.evaluate(getattr(paper, fact)))
-    visit.tab.evaluate("dispatchEvent(new Event('afterprint'))")
-    visit.tab.emulate_media(media="screen", color_scheme="light")
+    if tab.evaluate(f"Boolean({FOLDS})"):
+        visit.unfold()
+    read_aloud(visit)
+    for width in (768, 1024, 1440):
+        visit.resize(width)
+        visit.stands(f"at {width} px")
+    tab.evaluate(facts.REST)  # what scrolls at this width is named when the width has come to rest
+    visit.see("axe, with every fold open", facts.findings(tab))
+    visit.leave()
 
 
 def read_aloud(visit):
@@ -135,3 +112,15 @@ def read_aloud(visit):
     visit.see("formulas that cannot be heard, or are seen twice", visit.tab.evaluate(facts.FORMULAS))
     sliders = visit.tab.evaluate(facts.SLIDERS)
     visit.see("sliders without a name or a value", [s for s in sliders if not (s["name"] and s["value"])])
+
+
+def test_a_page_on_a_phone_and_on_paper(read, page_name):
+    visit = Visit(read, page_name, 390, "dark")
+    visit.stands("at 390 px")
+    visit.see("targets too small", visit.tab.evaluate(facts.SMALL))
+    visit.see("axe, in the dark", facts.findings(visit.tab, facts.SEEN))
+    visit.resize(320)
+    visit.stands("at 320 px")
+    visit.spaced()
+    visit.print()
+    visit.leave()
